@@ -1,0 +1,39 @@
+"""kb: a bilingual deep-learning knowledge base in which every concept links to a demo that runs.
+
+>>> import kb
+>>> base = kb.open()
+>>> base.resolve("长短期记忆网络").name.en
+'Long short-term memory'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from kb.base import KnowledgeBase, open
+    from kb.errors import KbError
+    from kb.model import Concept, Link, Source
+    from kb.text import Bilingual
+
+_HOMES = {
+    "open": "kb.base",
+    "KnowledgeBase": "kb.base",
+    "KbError": "kb.errors",
+    "Concept": "kb.model",
+    "Link": "kb.model",
+    "Source": "kb.model",
+    "Bilingual": "kb.text",
+}
+__all__ = ["Bilingual", "Concept", "KbError", "KnowledgeBase", "Link", "Source", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for: `import kb` itself costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kb' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

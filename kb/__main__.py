@@ -1,0 +1,5 @@
+"""`python -m kb`: the same as the installed command."""
+
+from kb.cli.app import main
+
+main()

@@ -1,0 +1,194 @@
+"""The command line: finds the command, loads its module alone, and turns a KbError into two clear lines.
+
+Every command is a function `command(session, …)` in a module of its own name; the options that all share are added
+here. Help texts hold both languages, joined by `both`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, NoReturn, get_args, get_origin
+
+import typer
+from typer.exceptions import TyperException
+
+from kb import __version__
+from kb.cli.session import Session
+from kb.errors import KbError
+from kb.text import Bilingual, Language
+
+COMMANDS: dict[str, Bilingual] = {
+    "explain": Bilingual("Explain a concept, by any name in either language.", "解释一个概念，中英文名称均可。"),
+    "search": Bilingual("Find a concept by describing it.", "用自己的话描述，找到概念。"),
+    "demo": Bilingual("Run the experiment behind a concept.", "运行概念背后的实验。"),
+    "list": Bilingual("List the concepts.", "列出概念。"),
+    "export": Bilingual("Write the knowledge base as Obsidian notes.", "导出为 Obsidian 笔记。"),
+    "lint": Bilingual("Check a knowledge base against the curation standard.", "按编写规范检查知识库。"),
+    "doctor": Bilingual("Show what is installed, where it lies and what is missing.", "查看环境、路径与缺失项。"),
+}
+_BREAK = "\v"
+
+
+def both(en: str, zh: str) -> str:
+    """A help text in both languages; the one in use is chosen when the command is registered."""
+    return en + _BREAK + zh
+
+
+_SHARED: dict[str, Any] = {
+    "lang": Annotated[
+        str,
+        typer.Option("--lang", "-L", metavar="zh|en|both", help=both("Language of the answer.", "回答的语言。"), show_default=False),
+    ],
+    "data": Annotated[
+        str, typer.Option("--data", metavar="FILE", help=both("Another knowledge base.", "使用另一个知识库。"), show_default=False)
+    ],
+    "color": Annotated[
+        str,
+        typer.Option("--color", metavar="auto|always|never", help=both("Colours and links.", "颜色与链接。"), show_default=False),
+    ],
+    "pager": Annotated[bool, typer.Option("--pager/--no-pager", help=both("Page long answers.", "长内容分页显示。"))],
+}
+_SHARED_DEFAULTS = {"lang": "", "data": "", "color": "", "pager": True}
+_SHARED_CHOICES = {"lang": ("zh", "en", "both"), "color": ("auto", "always", "never")}
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command line and exit: 0 success, 1 a KbError, 2 usage, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
+    language: Language = "en"
+    try:
+        language = _language(given)
+        code = make_app(given, language)(args=given, prog_name="kb", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except KbError as error:
+        _complain(error.message.of(language), error.hint.of(language) if error.hint else "")
+        sys.exit(1)
+    except TyperException as error:
+        _complain(_usage(error, language), Bilingual("kb --help shows how", "用 kb --help 查看用法").of(language))
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def make_app(given: list[str], language: Language) -> typer.Typer:
+    """The application, with the one command that was asked for, or with all for help and completion."""
+    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+    about = Bilingual(
+        "The deep-learning knowledge base in your terminal: every concept explained, linked, searchable, and measured by a demo.",
+        "终端里的深度学习知识库：每个概念都有解释、链接、检索，以及一个可以运行的实验。",
+    )
+    app.callback(no_args_is_help=True, help=about.of(language))(_callback(language))
+    wanted = next((word for word in given if not word.startswith("-")), "")
+    completing = "_KB_COMPLETE" in os.environ
+    for name in [wanted] if wanted in COMMANDS and not completing else COMMANDS:
+        function = import_module(f"kb.cli.{name}").command
+        app.command(name, help=COMMANDS[name].of(language))(_with_shared(function, language))
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kb {__version__}")
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_show_version, is_eager=True, help=both("Show the version.", "显示版本。")),
+]
+
+
+def _callback(language: Language) -> Callable[..., None]:
+    """What runs before a command: only --version."""
+
+    def callback(**values: bool) -> None:
+        pass
+
+    parameter = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False)
+    return _signed(callback, [parameter.replace(annotation=_in_language(_Version, language))])
+
+
+def _signed(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:
+    """The function with the signature that typer is to read."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions take attributes
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return function
+
+
+def _with_shared(function: Callable[..., Any], language: Language) -> Callable[..., Any]:
+    """A command with the shared options added to its own, and its help in one language."""
+    signature = inspect.signature(function, eval_str=True)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "session"]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_SHARED_DEFAULTS[name], annotation=annotation)
+        for name, annotation in _SHARED.items()
+    ]
+
+    def run(**values: Any) -> Any:
+        options = {name: values.pop(name) for name in _SHARED}
+        for name, choices in _SHARED_CHOICES.items():
+            if options[name] and options[name] not in choices:
+                raise typer.BadParameter(f"{options[name]!r} is not one of {', '.join(choices)}", param_hint=f"--{name}")
+        return function(Session.start(**options), **values)
+
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    return _signed(run, [p.replace(annotation=_in_language(p.annotation, language)) for p in keyword + shared])
+
+
+def _in_language(annotation: Any, language: Language) -> Any:
+    """An annotation whose help is in one language; the original is left as it is."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    import copy
+
+    kind, info = get_args(annotation)
+    info = copy.copy(info)
+    en, _, zh = (info.help or "").partition(_BREAK)
+    info.help = zh or en if language == "zh" else en
+    return Annotated[kind, info]
+
+
+def _language(given: list[str]) -> Language:
+    """The language of messages, before the options are parsed."""
+    lang = ""
+    for word, following in zip(given, [*given[1:], ""], strict=True):
+        if word in ("--lang", "-L"):
+            lang = following
+        elif word.startswith("--lang="):
+            lang = word.removeprefix("--lang=")
+    return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language
+
+
+def _usage(error: Any, language: Language) -> str:
+    """A usage error in the user's language."""
+    if language == "en":
+        return str(error.format_message())
+    match type(error).__name__:
+        case "NoSuchOption":
+            close = f"，是否想用 {'、'.join(error.possibilities)}？" if error.possibilities else ""
+            return f"没有选项 {error.option_name}{close}"
+        case "MissingParameter":
+            return f"缺少参数 {error.param.make_metavar(error.ctx) if error.param and error.ctx else ''}".strip()
+        case "BadParameter":
+            return f"参数值无效：{error.message}"
+        case "NoSuchCommand":
+            return f"没有这个命令：{error.message}"
+        case _:
+            return f"用法错误：{error.format_message()}"
+
+
+def _complain(message: str, hint: str) -> None:
+    """Say on standard error what is wrong, and the way out."""
+    from kb.cli.plain import printable
+
+    sys.stdout.flush()
+    lines = [f"kb: {message}", *(f"    {line}" for line in hint.splitlines())]
+    print(*map(printable, lines), sep="\n", file=sys.stderr)

@@ -1,0 +1,185 @@
+"""The card of a concept: everything about it on one screen, in one language or both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from kb import wiki
+from kb.cli.plain import printable
+from kb.cli.wrap import wrap
+from kb.model import AREAS, RELATIONS, TYPES
+from kb.text import Bilingual, Language
+
+WIDEST = 108
+SHOWN = 6
+"""How many neighbours of one derived relation a card names."""
+
+# What a card says of its neighbours, in this order; the rest of what is derived is left to --json.
+OUTWARD = (
+    "is_a", "variant_of", "part_of", "example_of", "uses", "trained_by", "evaluated_by", "applied_to", "mitigates",
+    "causes", "reduces", "improves", "contrasts_with", "alternative_to", "implemented_in",
+)  # fmt: skip
+INWARD = (
+    "has_kind", "has_variant", "has_part", "has_example", "used_by", "trains", "served_by", "evaluates",
+    "mitigated_by", "caused_by", "reduced_by", "improved_by", "implements",
+)  # fmt: skip
+INVERSES = {relation.inverse: relation.inverse_says for relation in RELATIONS.values()}
+
+
+class Flow:
+    """Text that wraps as Chinese and English do."""
+
+    def __init__(self, text: Text, indent: int = 0) -> None:
+        self.text, self.indent = text, indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in wrap(self.text, max(options.max_width - self.indent, 10)):
+            yield Text(" " * self.indent).append_text(line)
+
+
+def render_card(card: dict[str, Any], languages: tuple[Language, ...], note: Bilingual | None = None) -> Panel:
+    """The whole card; `note` says, for a misnomer, what the standard term is."""
+    parts: list[RenderableType] = []
+    if note:
+        parts += [Flow(Text(note.of(languages[0]), style="yellow")), Text()]
+    for i, language in enumerate(languages):
+        parts += [Text()] if i else []
+        parts += _prose(card, language)
+    first = languages[0]
+    parts += [*_formula(card, first), *_relations(card, first), *_paths(card, first), *_sources(card, first), *_demo(card, languages)]
+    return _panel(card, first, Group(*parts))
+
+
+def render_brief(card: dict[str, Any], languages: tuple[Language, ...], note: Bilingual | None = None) -> Panel:
+    """Names and summary only."""
+    parts: list[RenderableType] = [Flow(Text(note.of(languages[0]), style="yellow"))] if note else []
+    parts += [Flow(Text(printable(card["summary"][language]))) for language in languages]
+    return _panel(card, languages[0], Group(*parts))
+
+
+def _panel(card: dict[str, Any], language: Language, content: RenderableType) -> Panel:
+    en, zh = card["name"]["en"], card["name"]["zh"]
+    names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
+    title = Text("  ").join(Text(printable(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names))
+    facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
+    facts += [str(card["year"])] if card["year"] else []
+    subtitle = Text(" · ".join(facts), style="dim")
+    return Panel(content, title=title, subtitle=subtitle, title_align="left", subtitle_align="right", padding=(1, 2), box=box.ROUNDED)
+
+
+def _prose(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+    yield Flow(Text(printable(wiki.plain(card["summary"][language])), style="bold"))
+    if card["body"]:
+        yield Text()
+        yield Flow(_linked(card["body"][language], card, language))
+    if card["misconception"]:
+        yield Text()
+        label = Text("误区：" if language == "zh" else "Not so: ", style="bold yellow")
+        yield Flow(label.append_text(_linked(card["misconception"][language], card, language, style="yellow")))
+
+
+def _linked(text: str, card: dict[str, Any], language: Language, style: str = "") -> Text:
+    """Prose with its links underlined; a link without shown text shows the target's name."""
+
+    def name(id: str) -> str:
+        names = card["link_names"].get(id)
+        return str(names[language]) if names else id
+
+    linked = Text(style=style if style == "yellow" else "")
+    for span in wiki.spans(text, name):
+        linked.append(printable(span.text), style="underline" if span.to else None)
+    return linked
+
+
+def _formula(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+    if not card["formula"]:
+        return
+    yield Text()
+    yield Flow(Text(printable(card["formula_text"]), style="bold green"), indent=4)
+    for symbol, text in card["symbols"].items():
+        shown = printable(card["symbols_text"][symbol])
+        yield Flow(Text.assemble((shown, "green"), "  ", (printable(text[language]), "dim")), indent=6)
+
+
+def _relations(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for edge in card["related"]:
+        groups.setdefault(edge["rel"], []).append(edge)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="magenta", no_wrap=True)
+    table.add_column()
+    for rel in (*OUTWARD, *INWARD):
+        if rel in groups:
+            label = RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]
+            table.add_row(label.of(language), Flow(_names(groups[rel], language, with_reasons=rel in OUTWARD)))
+    if table.row_count:
+        yield Text()
+        yield table
+
+
+def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: bool) -> Text:
+    """`A, B (why), C`, cut after a few where the relation is derived."""
+    shown = edges if with_reasons else edges[:SHOWN]
+    names = []
+    for edge in shown:
+        name = Text(printable(edge["name"][language]))
+        if with_reasons and edge["why"]:
+            why = printable(edge["why"][language])
+            name.append(f"（{why}）" if language == "zh" else f" ({why})", style="dim")
+        names.append(name)
+    more = [Text(f"… +{len(edges) - len(shown)}", style="dim")] if len(edges) > len(shown) else []
+    return Text("、" if language == "zh" else ", ").join(names + more)
+
+
+def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="magenta", no_wrap=True)
+    table.add_column()
+    before, after = card["learn_first"], card["leads_to"]
+    if before:
+        steps = [Text(printable(step["name"][language])) for step in before[-SHOWN:]]
+        path = Text(" → ", style="dim").join([*([Text("…", style="dim")] if len(before) > SHOWN else []), *steps])
+        table.add_row("先学" if language == "zh" else "learn first", Flow(path))
+    if after:
+        names = [Text(printable(step["name"][language])) for step in after[:SHOWN]]
+        more = [Text(f"… +{len(after) - SHOWN}", style="dim")] if len(after) > SHOWN else []
+        table.add_row("再学" if language == "zh" else "leads to", Flow(Text("、" if language == "zh" else ", ").join(names + more)))
+    if table.row_count:
+        yield Text()
+        yield table
+
+
+def _sources(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+    if not card["sources"]:
+        return
+    yield Text()
+    for source in card["sources"]:
+        line = Text(f"{printable(source['author'])}, ", style="dim")
+        line.append(printable(source["title"]), style=f"italic link {_safe_url(source['url'])}")
+        line.append(f", {source['year']}  ", style="dim")
+        line.append(printable(source["url"]), style=f"dim link {_safe_url(source['url'])}")
+        yield Flow(line)
+
+
+def _safe_url(url: str) -> str:
+    """The address with everything escaped that could end a terminal link early."""
+    from urllib.parse import quote
+
+    return quote(url, safe=":/?#[]@!$&'()*+,;=%~-._")
+
+
+def _demo(card: dict[str, Any], languages: tuple[Language, ...]) -> Iterator[RenderableType]:
+    if not card["demo"]:
+        return
+    yield Text()
+    yield Text.assemble(("$ ", "dim"), (f"kb demo {card['demo']}", "bold green"))
+    if card["demo_shows"]:
+        for language in languages:
+            yield Flow(Text(printable(wiki.plain(card["demo_shows"][language])), style="dim"), indent=2)

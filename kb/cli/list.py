@@ -1,0 +1,55 @@
+"""`kb list`: the concepts, by type, area or all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kb.cli.app import both
+from kb.cli.session import Session
+from kb.errors import KbError
+from kb.model import AREAS, TYPES
+from kb.store import Row
+from kb.text import Bilingual
+
+
+def command(
+    session: Session,
+    kind: Annotated[str, typer.Option("--type", "-t", help=both("Only of this type.", "只列此类型。"), show_default=False)] = "",
+    area: Annotated[str, typer.Option("--area", "-a", help=both("Only of this area.", "只列此领域。"), show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+) -> None:
+    kind, area = _known(kind, TYPES, Bilingual("type", "类型")), _known(area, AREAS, Bilingual("area", "领域"))
+    rows = [row for row in session.store.rows() if kind in ("", row.type) and (not area or area in row.areas)]
+    if as_json:
+        session.print_json([_record(row) for row in rows])
+        return
+    from kb.cli.rows import render_rows
+
+    session.print(render_rows(rows, session.languages, session.console))
+    session.notes.print(session.say(f"{len(rows)} concepts", f"共 {len(rows)} 个概念"), style="dim")
+
+
+def _known(given: str, names: dict[str, Bilingual], what: Bilingual) -> str:
+    """The key that a word in either language means."""
+    for key, said in names.items():
+        if given.casefold() in (key, said.en, said.zh):
+            return key
+    if given:
+        en, zh = ", ".join(names), "、".join(f"{key}（{said.zh}）" for key, said in names.items())
+        raise KbError(
+            Bilingual(f"no {what.en} '{given}'", f"没有{what.zh}“{given}”"), Bilingual(f"known: {en}", f"可用：{zh}")
+        )
+    return ""
+
+
+def _record(row: Row) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "area": list(row.areas),
+        "name": row.name._asdict(),
+        "summary": row.summary._asdict(),
+        "demo": row.demo,
+    }

@@ -1,0 +1,106 @@
+"""One invocation: the user's settings, the language, the terminal, and the store once it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kb.settings import Settings, data_file, load_settings, locale_language, overlay_file
+from kb.text import LANGUAGES, Language
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from kb.store import Store
+
+
+@dataclass
+class Session:
+    """What a command works with; made by `kb.cli.app` from the shared options."""
+
+    settings: Settings
+
+    @classmethod
+    def start(cls, lang: str = "", data: str = "", color: str = "", pager: bool = True) -> Session:
+        """Settings with the shared options laid over them."""
+        settings = load_settings()
+        given = {"language": lang, "data": data, "color": color}
+        settings = replace(settings, **{key: value for key, value in given.items() if value})
+        return cls(replace(settings, pager=settings.pager and pager))
+
+    @property
+    def language(self) -> Language:
+        """The language of messages, and of content where one is shown."""
+        chosen = self.settings.language
+        return chosen if chosen in LANGUAGES else locale_language()  # type: ignore[return-value]  # narrowed by `in`
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """The languages that content is shown in."""
+        both: tuple[Language, ...] = (self.language, "en" if self.language == "zh" else "zh")
+        return both if self.settings.language == "both" else (self.language,)
+
+    def say(self, en: str, zh: str) -> str:
+        """The text in the session's language."""
+        return zh if self.language == "zh" else en
+
+    @cached_property
+    def store(self) -> Store:
+        """The snapshot of the knowledge base."""
+        from kb.paths import cache_dir
+        from kb.store import open_store
+
+        return open_store(data_file(self.settings), overlay_file(self.settings), cache_dir())
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output."""
+        return make_console(self.settings.color)
+
+    @cached_property
+    def notes(self) -> Console:
+        """Standard error: progress, counts, hints."""
+        return make_console(self.settings.color, stderr=True)
+
+    def print(self, *renderables: RenderableType) -> None:
+        """Show an answer, through the pager where it is taller than the terminal."""
+        if not (self.settings.pager and self.console.is_terminal and sys.stdin.isatty()):
+            for renderable in renderables:
+                self.console.print(renderable)
+            return
+        with self.console.capture() as capture:
+            for renderable in renderables:
+                self.console.print(renderable)
+        page(capture.get(), self.console.height)
+
+    def print_json(self, value: Any) -> None:
+        """Show a value as JSON, one document, keys in their order."""
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def make_console(color: str, *, stderr: bool = False) -> Console:
+    """A terminal as the user wants it coloured; NO_COLOR and pipes turn decoration off."""
+    from rich.console import Console
+
+    if color == "always":
+        return Console(stderr=stderr, force_terminal=True, highlight=False)
+    return Console(stderr=stderr, no_color=True if color == "never" else None, highlight=False)
+
+
+def page(text: str, height: int) -> None:
+    """Write a text to the terminal, through $PAGER or less where it is taller than the screen."""
+    import shutil
+
+    command = os.environ.get("PAGER") or "less"
+    if text.count("\n") < height or command == "cat" or not shutil.which(command.split()[0]):
+        sys.stdout.write(text)
+        return
+    import shlex
+    import subprocess
+
+    environment = {**os.environ, "LESS": os.environ.get("LESS", "-FRX"), "LESSCHARSET": "utf-8"}
+    subprocess.run(shlex.split(command), input=text.encode(), env=environment, check=False)

@@ -1,0 +1,138 @@
+r"""LaTeX formulas in a form that a terminal can show: `\frac{a+b}{2}` -> `(a + b)/2`, `x_i^2` -> `xᵢ²`.
+
+Written here because the libraries at hand render `\frac{a+b}{c}` as `a+b/c`, which says something else, or have
+not been kept for years. Only what entries use is known; an unknown command is an error that `kb lint` reports.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SUPER = dict(zip("0123456789+−=()aeijknotTx*'", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵉⁱʲᵏⁿᵒᵗᵀˣ*′", strict=True)) | {"⊤": "ᵀ", "′": "′"}
+_SUB = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307"}
+_ACCENTS |= {"widehat": "\u0302", "widetilde": "\u0303", "overline": "\u0304"}
+
+
+def _pairs(table: str) -> dict[str, str]:
+    words = table.split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+_SYMBOLS = _pairs(
+    "alpha α beta β gamma γ delta δ epsilon ε varepsilon ε zeta ζ eta η theta θ iota ι kappa κ lambda λ mu μ nu ν xi ξ pi π"
+    " rho ρ sigma σ tau τ upsilon υ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ"
+    " Phi Φ Psi Ψ Omega Ω ell ℓ cdot · times × odot ⊙ otimes ⊗ oplus ⊕ circ ∘ ast ∗ star ⋆ pm ± in ∈ notin ∉ subset ⊂"
+    " cup ∪ cap ∩ le ≤ leq ≤ ge ≥ geq ≥ ne ≠ neq ≠ approx ≈ sim ∼ propto ∝ equiv ≡ to → rightarrow → leftarrow ← gets ←"
+    " mapsto ↦ Rightarrow ⇒ ll ≪ gg ≫ sum Σ prod Π int ∫ nabla ∇ partial ∂ infty ∞ forall ∀ exists ∃ mid | vert | Vert ‖"
+    " | ‖ lVert ‖ rVert ‖ lvert | rvert | langle ⟨ rangle ⟩ lfloor ⌊ rfloor ⌋ lceil ⌈ rceil ⌉ ldots … cdots ⋯ dots … vdots ⋮"
+    " top ⊤ prime ′ colon : { { } } % % & & # # _ _ dagger † perp ⊥ setminus ∖ emptyset ∅ triangleq ≜"
+)
+_SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "quad": "  ", "qquad": "  "}
+_SILENT = set("! left right big Big bigl bigr Bigl Bigr limits nolimits displaystyle".split())
+_WORDS = set("log ln exp sin cos tan tanh max min arg argmax argmin det dim sup inf lim Pr".split())
+_FONTS = set("mathrm text mathbf boldsymbol mathit operatorname mathsf textbf mathcal textit bm".split())
+_BLACKBOARD = dict(zip("ENRZPQ1", "𝔼ℕℝℤℙℚ𝟙", strict=True))
+_RELATION = re.compile(r"\s*([=≤≥≠≈∼∝≡→←↦⇒≪≫∈∉≜])\s*")
+_BINARY = re.compile(r"(?<=[^\s(\[{⟨|,=+−·×^_Σ∂∇])\s*([+−])\s*(?=[^\s)])")
+_TOKEN = re.compile(r"\\(?:[A-Za-z]+|.)|\s+|.", re.DOTALL)
+
+
+def to_terminal(latex: str) -> str:
+    """One line of Unicode for a LaTeX formula.
+
+    Raises:
+        ValueError: a command that is not known, or braces that do not match.
+    """
+    line = _Reader(_TOKEN.findall(latex)).until("")
+    line = _BINARY.sub(r" \1 ", _RELATION.sub(r" \1 ", line))
+    line = re.sub(r" +(?=[)\]}⟩,])|(?<=[∂∇]) +", "", line)
+    return re.sub(r"\s+", " ", line).strip()
+
+
+class _Reader:
+    """A cursor over the tokens of one formula."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens, self.at = tokens, 0
+
+    def until(self, end: str) -> str:
+        """Everything up to the token `end`, which is consumed; "" reads to the end of the formula."""
+        out = ""
+        while self.at < len(self.tokens):
+            token = self.tokens[self.at]
+            self.at += 1
+            if token == end:
+                return out
+            if token in "^_":
+                out = out.rstrip() + _script(self.argument(), token)
+            else:
+                out += self.one(token, out)
+        if end:
+            raise ValueError(f"no {end}")
+        return out
+
+    def argument(self) -> str:
+        """The next group or single token, as an argument of a command."""
+        while self.at < len(self.tokens) and self.tokens[self.at].isspace():
+            self.at += 1
+        if self.at == len(self.tokens):
+            raise ValueError("an argument is missing")
+        token = self.tokens[self.at]
+        self.at += 1
+        return self.until("}").strip() if token == "{" else self.one(token, "")
+
+    def one(self, token: str, before: str) -> str:
+        """One token that is no script; `before` is what stands left of it."""
+        if token == "{":
+            return self.until("}")
+        if token == "}":
+            raise ValueError("a } too many")
+        if not token.startswith("\\"):
+            return {"-": "−", "~": " ", "&": " ", "'": "′"}.get(token, " " if token.isspace() else token)
+        return self.command(token[1:], before)
+
+    def command(self, name: str, before: str) -> str:
+        if name == "frac" or name == "tfrac" or name == "dfrac":
+            above, below = self.argument(), self.argument()
+            return f"{_grouped(above)}/{_grouped(below)} "
+        if name == "sqrt":
+            return f"√{_grouped(self.argument())}"
+        if name in _ACCENTS:
+            base = self.argument()
+            return base + _ACCENTS[name] if len(base) == 1 else f"{base}{_ACCENTS[name]}"
+        if name == "mathbb":
+            return "".join(_BLACKBOARD.get(letter, letter) for letter in self.argument())
+        if name in _FONTS:
+            return _word(self.argument(), before)
+        if name in _WORDS:
+            return _word(name, before)
+        if name in _SILENT:
+            return ""
+        if name == "\\":
+            return "; "
+        if name in _SPACES:
+            return _SPACES[name]
+        if name in _SYMBOLS:
+            return _SYMBOLS[name]
+        raise ValueError(f"\\{name} is not known")
+
+
+def _word(word: str, before: str) -> str:
+    """A name stands apart from a letter before it."""
+    return f" {word}" if before[-1:].isalnum() and len(word) > 1 else word
+
+
+def _grouped(text: str) -> str:
+    """In parentheses unless it reads as one thing."""
+    text = text.strip().replace("∂ ", "∂")
+    return text if re.fullmatch(r"[\w.′∂∇√\u0300-\u036f⁰-₟ᵀ²³¹]+|\([^()]*\)|‖[^‖]*‖|\|[^|]*\|", text) else f"({text})"
+
+
+def _script(text: str, mark: str) -> str:
+    """A superscript or subscript: in Unicode where every character has one, else `^(…)` or `_(…)`."""
+    table = _SUPER if mark == "^" else _SUB
+    tight = text.replace(" ", "")
+    if tight and all(character in table for character in tight):
+        return "".join(table[character] for character in tight)
+    return f"{mark}{text}" if re.fullmatch(r"\w+", text) else f"{mark}({text})"

@@ -1,0 +1,58 @@
+"""The concepts as a NetworkX graph: written links, links in the text, and the inverses of both.
+
+Nodes are ids with the attribute `concept`; edges carry `rel`, `why` (or None) and `derived` (True for inverses and
+for `mentions`). The key of an edge is its relation, so two concepts share at most one edge of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx as nx
+
+from kb import wiki
+from kb.model import RELATIONS, SYMMETRIC, Concept
+
+
+def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
+    """Every concept and every relation, in both directions; links to unknown ids are left out."""
+    graph = nx.MultiDiGraph()
+    known = {concept.id: concept for concept in concepts}
+    graph.add_nodes_from((id, {"concept": concept}) for id, concept in known.items())
+    for concept in known.values():
+        for link in concept.links:
+            if link.to in known:
+                _add_both(graph, concept.id, link.to, link.rel, why=link.why, derived=False)
+    for concept in known.values():
+        for target in _mentioned(concept):
+            if target in known and target != concept.id and not graph.has_edge(concept.id, target):
+                _add_both(graph, concept.id, target, "mentions", why=None, derived=True)
+    return graph
+
+
+def _add_both(graph: nx.MultiDiGraph, start: str, end: str, rel: str, *, why: object, derived: bool) -> None:
+    inverse = RELATIONS[rel].inverse
+    graph.add_edge(start, end, key=rel, rel=rel, why=why, derived=derived)
+    if not graph.has_edge(end, start, key=inverse):
+        graph.add_edge(end, start, key=inverse, rel=inverse, why=why, derived=rel not in SYMMETRIC or derived)
+
+
+def _mentioned(concept: Concept) -> list[str]:
+    texts = [text.en for text in (concept.summary, concept.body, concept.misconception) if text]
+    return [target for text in texts for target in wiki.targets(text)]
+
+
+def learning_path(graph: nx.MultiDiGraph, id: str) -> list[str]:
+    """Everything to learn before a concept, the most basic first; a cycle is cut where it closes."""
+    order: list[str] = []
+    seen = {id}
+
+    def visit(node: str) -> None:
+        for _, needed, rel in graph.out_edges(node, data="rel"):
+            if rel == "prerequisite" and needed not in seen:
+                seen.add(needed)
+                visit(needed)
+                order.append(needed)
+
+    visit(id)
+    return order

@@ -1,0 +1,49 @@
+"""How a sentence is written, in English and in Chinese: what a careful editor would mark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kb import wiki
+from kb.text import Bilingual, Language
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+_HALF_WIDTH = re.compile(rf"[{HAN}][,;:?!()]|[,;:?!()][{HAN}]|[{HAN}]\.(?=\s|$)")
+_CROWDED = re.compile(rf"[{HAN}][A-Za-z0-9$\\]|[A-Za-z0-9%$][{HAN}]")
+_LOOSE = re.compile(rf"[{HAN}] +[{HAN}]|[，。、；：？！（）] | [，。、；：？！）]")
+_EN_END = re.compile(r"[.!?](?=[\s”\"’)]|$)")
+_ABBREVIATIONS = re.compile(r"\b(?:e\.g|i\.e|et al|vs|cf|Fig|Eq|Sec|approx|resp|etc|[A-Z])\.(?= [a-z(\d]| [A-Z][a-z]*\b)")
+
+
+def sentences(text: str, language: Language) -> int:
+    """How many sentences a text has."""
+    if language == "zh":
+        return len(re.findall(r"[。！？]", text))
+    return len(_EN_END.findall(_ABBREVIATIONS.sub("x", text)))
+
+
+def length(text: str, language: Language) -> int:
+    """Words of an English text; 汉字 of a Chinese one."""
+    return len(re.findall(rf"[{HAN}]", text)) if language == "zh" else len(text.split())
+
+
+def chinese(text: str) -> Iterator[Bilingual]:
+    """Slips of Chinese typography: half-width punctuation, missing or needless spaces."""
+    plain = wiki.plain(text)
+    for pattern, english, han in (
+        (_HALF_WIDTH, "half-width punctuation beside 汉字", "汉字旁使用了半角标点"),
+        (_CROWDED, "no space between 汉字 and Latin letters or digits", "汉字与字母或数字之间缺少空格"),
+        (_LOOSE, "a needless space", "多余的空格"),
+    ):
+        for match in pattern.finditer(plain):
+            around = plain[max(0, match.start() - 6) : match.end() + 6].strip()
+            yield Bilingual(f"{english}: …{around}…", f"{han}：…{around}…")
+
+
+def english(text: str) -> Iterator[Bilingual]:
+    """Slips of English typography: full-width punctuation, doubled spaces, 汉字."""
+    plain = wiki.plain(text)
+    for match in re.finditer(rf"[，。、；：？！（）]|[{HAN}]|(?<=\S)  +(?=\S)", plain):
+        around = plain[max(0, match.start() - 10) : match.end() + 10].strip()
+        yield Bilingual(f"Chinese characters or doubled spaces: …{around}…", f"含中文字符或多余空格：…{around}…")

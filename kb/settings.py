@@ -1,0 +1,88 @@
+"""What the user chose: options, environment, config.toml and locale, in that order."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from kb.errors import KbError
+from kb.paths import config_dir, shipped_data
+from kb.text import Bilingual, Language
+
+CHOICES = {"language": ("en", "zh", "both"), "color": ("auto", "always", "never")}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The keys of config.toml; every one may be left out."""
+
+    language: str = ""
+    device: str = "auto"
+    model: str = ""
+    data: str = ""
+    color: str = "auto"
+    pager: bool = True
+
+
+def config_file() -> Path:
+    """Where the configuration is read from; it need not exist."""
+    return config_dir() / "config.toml"
+
+
+def load_settings() -> Settings:
+    """The configuration with the environment laid over it: KB_LANG, KB_DEVICE, KB_MODEL, KB_DATA.
+
+    Raises:
+        KbError: config.toml is not TOML, or holds an unknown key or a value of the wrong kind.
+    """
+    path = config_file()
+    values = _read(path) if path.exists() else {}
+    names = {"language": "KB_LANG", "device": "KB_DEVICE", "model": "KB_MODEL", "data": "KB_DATA"}
+    values |= {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+    for key, choices in CHOICES.items():
+        if values.get(key) and values[key] not in choices:
+            options = ", ".join(choices)
+            place = names.get(key, key) if os.environ.get(names.get(key, "")) else f"{path}: {key}"
+            raise KbError(
+                Bilingual(f"{place}: '{values[key]}' is not one of {options}", f"{place}：“{values[key]}”不在 {options} 之中")
+            )
+    return Settings(**values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise KbError(Bilingual(f"{path}: {error}", f"{path}：{error}")) from error
+    kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    for key, value in values.items():
+        if key not in kinds:
+            known = ", ".join(kinds)
+            raise KbError(Bilingual(f"{path}: unknown key '{key}'; known: {known}", f"{path}：未知的键“{key}”；可用：{known}"))
+        if not isinstance(value, kinds[key]):
+            kind = kinds[key].__name__
+            raise KbError(Bilingual(f"{path}: {key} must be a {kind}", f"{path}：{key} 必须是 {kind} 类型"))
+    return values
+
+
+def locale_language() -> Language:
+    """zh where the locale is Chinese, else en."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG"):
+        if value := os.environ.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def data_file(settings: Settings) -> Path:
+    """The concepts file in use: the user's, or the shipped one."""
+    return Path(settings.data).expanduser() if settings.data else shipped_data() / "concepts.yaml"
+
+
+def overlay_file(settings: Settings) -> Path | None:
+    """The user's overlay on the shipped concepts, where there is one; a file given by --data stands alone."""
+    path = config_dir() / "overlay.yaml"
+    return path if not settings.data and path.exists() else None

@@ -1,0 +1,220 @@
+"""The SQLite snapshot of the knowledge base: opened in a millisecond, rebuilt by itself, safe to lose.
+
+A snapshot belongs to one set of source files. It is fresh while their size and time stand; where these differ,
+their hash decides. It is built beside its place and renamed into it, so several processes may do so at once; where the
+cache cannot be written, it lives in memory for the one command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kb import __version__
+from kb.errors import KbError
+from kb.model import Concept
+from kb.surface import fold, strip_tones
+from kb.text import Bilingual
+
+SCHEMA = f"1-{__version__}"
+
+
+class Match(NamedTuple):
+    """A concept that a name resolves to, and the surface form that did it."""
+
+    id: str
+    text: str
+    status: str
+    name: Bilingual
+
+
+class Row(NamedTuple):
+    """What a list shows of a concept."""
+
+    id: str
+    type: str
+    areas: tuple[str, ...]
+    name: Bilingual
+    summary: Bilingual
+    demo: str | None
+
+
+class Store:
+    """Read access to one snapshot; use `open_store`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
+        self.connection, self.path = connection, path
+
+    def meta(self, key: str) -> str:
+        """A value of the snapshot's own description: schema, stamp, source, passages."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def resolve(self, name: str) -> list[Match]:
+        """Every concept that a name means: none, one, or the candidates of an ambiguous one."""
+        query = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
+                   WHERE key = ? AND status != 'pinyin'"""
+        found: dict[str, Match] = {}
+        for id, text, status, en, zh in self.connection.execute(query, (fold(name),)):
+            found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
+        return list(found.values())
+
+    def find(self, name: str) -> Match:
+        """The one concept that a name means.
+
+        Raises:
+            KbError: it means none (the hint names neighbours) or several (the hint lists them).
+        """
+        matches = self.resolve(name)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            listed = "\n".join(f"kb explain {m.id}    # {m.name.en}, {m.name.zh}" for m in matches)
+            raise KbError(
+                Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念"), Bilingual(listed, listed)
+            )
+        near = self.neighbours(name) if name.strip() else []
+        en = ", ".join(_called(m, m.name.en) for m in near)
+        zh = "、".join(_called(m, m.name.zh) for m in near)
+        raise KbError(
+            Bilingual(f"no concept named '{name}'", f"没有名为“{name}”的概念"),
+            Bilingual(f"did you mean {en}?", f"是否想找：{zh}？")
+            if near
+            else Bilingual(f'kb search "{name}" looks by meaning', f'kb search "{name}" 可按含义查找'),
+        )
+
+    def card(self, id: str) -> dict[str, Any]:
+        """The card of a concept: its JSON form, and its neighbours with their names.
+
+        Raises:
+            KeyError: no such id.
+        """
+        row = self.connection.execute("SELECT json FROM card WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            raise KeyError(id)
+        card: dict[str, Any] = json.loads(row[0])
+        return card
+
+    def concepts(self) -> Iterator[Concept]:
+        """Every concept, by id."""
+        for (text,) in self.connection.execute("SELECT json FROM card ORDER BY id"):
+            yield Concept.from_json(json.loads(text))
+
+    def rows(self) -> list[Row]:
+        """Every concept, by id, as a list shows it."""
+        query = "SELECT id, type, areas, name_en, name_zh, summary_en, summary_zh, demo FROM card ORDER BY id"
+        return [
+            Row(id, kind, tuple(areas.split()), Bilingual(en, zh), Bilingual(say_en, say_zh), demo)
+            for id, kind, areas, en, zh, say_en, say_zh, demo in self.connection.execute(query)
+        ]
+
+    def neighbours(self, name: str, limit: int = 5) -> list[Match]:
+        """Concepts whose names are spelled or sound like a name that did not resolve, nearest first."""
+        from rapidfuzz import fuzz, process
+
+        query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)"
+        rows = self.connection.execute(query).fetchall()
+        key = fold(strip_tones(name) if not any("\u3400" <= c <= "\u9fff" for c in name) else name)
+        cutoff = 60 if len(key) > 3 else 45
+        ranked = process.extract(key, [row[0] for row in rows], scorer=fuzz.ratio, limit=40, score_cutoff=cutoff)
+        found: dict[str, Match] = {}
+        for _, _, position in ranked:
+            _, id, text, status, en, zh = rows[position]
+            found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
+        return list(found.values())[:limit]
+
+
+def _called(match: Match, name: str) -> str:
+    """The surface form that is near, with the concept's name where that differs; pinyin shows its 汉字."""
+    return name if match.status == "id" or match.text in match.name else f"{match.text} ({name})"
+
+
+def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
+    """Open the snapshot of the given sources, building it first where it is missing, stale or damaged.
+
+    Raises:
+        KbError: the sources cannot be read or are wrong.
+    """
+    sources = [path for path in (data, overlay) if path is not None]
+    stamp = _stamp(sources)
+    where = hashlib.sha256("\0".join(str(path.resolve()) for path in sources).encode()).hexdigest()[:16]
+    path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
+    store = _open_fresh(path, stamp, sources)
+    return store or _build(path, data, overlay, {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources)})
+
+
+def forget(path: Path | None) -> None:
+    """Delete a snapshot that turned out to be damaged; the next `open_store` builds it again."""
+    if path is not None:
+        path.unlink(missing_ok=True)
+
+
+def _stamp(sources: list[Path]) -> str:
+    try:
+        states = [path.stat() for path in sources]
+    except OSError as error:
+        missing = error.filename
+        raise KbError(
+            Bilingual(f"no knowledge base at {missing}", f"找不到知识库文件 {missing}"),
+            Bilingual("check --data, KB_DATA and the config; kb doctor shows them", "请检查 --data、KB_DATA 和配置；kb doctor 可查看"),
+        ) from error
+    return json.dumps([[state.st_mtime_ns, state.st_size] for state in states])
+
+
+def _digest(sources: list[Path]) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _open_fresh(path: Path, stamp: str, sources: list[Path]) -> Store | None:
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        store = Store(connection, path)
+        if store.meta("schema") == SCHEMA and store.meta("stamp") == stamp:
+            return store
+        if store.meta("schema") == SCHEMA and store.meta("source") == _digest(sources):
+            _restamp(path, stamp)
+            return store
+        connection.close()
+    except sqlite3.Error:
+        pass  # missing or damaged: built anew
+    return None
+
+
+def _restamp(path: Path, stamp: str) -> None:
+    """Note the new time of unchanged sources; where that fails, they are hashed again next time."""
+    try:
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
+        connection.close()
+    except sqlite3.Error:
+        pass
+
+
+def _build(path: Path, data: Path, overlay: Path | None, meta: dict[str, str]) -> Store:
+    from kb.compile import compile_into
+
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        connection = sqlite3.connect(temporary)
+        try:
+            compile_into(connection, data, overlay, meta)
+        finally:
+            connection.close()
+        temporary.replace(path)
+        return Store(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), path)
+    except (OSError, sqlite3.OperationalError):
+        connection = sqlite3.connect(":memory:")
+        compile_into(connection, data, overlay, meta)
+        return Store(connection, None)
+    finally:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass  # a folder that cannot be written holds nothing of ours

@@ -1,0 +1,27 @@
+"""Names as people type them, folded to one key: case, width, spacing, hyphens, traditional characters."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_DROPPED = dict.fromkeys(map(ord, " \t\n\r\u00a0\u3000-‐‑‒–—−_·・./'’\"“”《》()（）,，:："))
+
+
+def fold(text: str) -> str:
+    """The key of a surface form: `Long Short-Term  memory` and `long-short-term-memory` share one.
+
+    Compatibility forms (full width) become plain, traditional characters simplified, letters lower case; spaces,
+    hyphens, quotes, brackets and dots go. A text of nothing else folds to itself, stripped.
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    if not plain.isascii():
+        from kb.han import TO_SIMPLIFIED
+
+        plain = plain.translate(TO_SIMPLIFIED)
+    return plain.translate(_DROPPED) or plain.strip()
+
+
+def strip_tones(text: str) -> str:
+    """Pinyin without its tone marks, `tī dù` -> `ti du`; ü becomes v, as it is typed."""
+    decomposed = unicodedata.normalize("NFD", text.replace("ü", "v"))
+    return "".join(mark for mark in decomposed if not unicodedata.combining(mark))
