@@ -11,7 +11,6 @@ import operator
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -156,11 +155,14 @@ def _claim(name: str, declared: dict[str, Any]) -> Claim:
     return Claim(name, declared["op"], declared["threshold"], declared["kind"], declared.get("control"), says)
 
 
-@lru_cache(maxsize=1)
-def all_demos() -> dict[str, Demo]:
-    """Every demo by id, sorted."""
-    found = (read_demo(path) for path in sorted(DEMOS.glob("[!_]*.py")))
-    return {demo.id: demo for demo in found}
+def demo_named(id: str) -> Demo:
+    """The demo of an id that `demo_ids` lists."""
+    return read_demo(DEMOS / f"{id.replace('-', '_')}.py")
+
+
+def all_demos() -> list[Demo]:
+    """Every demo, sorted by id."""
+    return [demo_named(id) for id in sorted(demo_ids())]
 
 
 def choose_device(wanted: str) -> str:

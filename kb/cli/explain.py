@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kb.cli.app import both
+from kb.cli.names import complete_names
 from kb.cli.session import Session
 from kb.model import ALIAS_STATUS
 from kb.store import Match
@@ -17,7 +18,7 @@ def command(
     session: Session,
     name: Annotated[
         list[str],
-        typer.Argument(metavar="NAME…", help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"), autocompletion=None),
+        typer.Argument(metavar="NAME…", help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"), autocompletion=complete_names),
     ],
     brief: Annotated[bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,

@@ -1,0 +1,193 @@
+"""`kb demo`: run the experiment behind a concept, or all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb.cli.app import both
+from kb.cli.session import Session
+from kb.errors import KbError
+from kb.paths import write_atomically
+from kb.runner import QUICK, Demo, Report, all_demos, choose_device, demo_ids, demo_named, run_demo
+from kb.surface import fold
+from kb.text import Bilingual
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How to run: on what, from which seed, for how long."""
+
+    device: str
+    seed: int
+    steps: int | None
+    quick: bool
+
+    def steps_of(self, demo: Demo) -> int | None:
+        """The budget for a demo; None for its default."""
+        return max(1, demo.steps // QUICK) if self.quick else self.steps
+
+
+def command(
+    session: Session,
+    name: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help=both("A concept or a demo id.", "概念名或演示 id。"))] = None,
+    device: Annotated[str, typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。"))] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help=both("Of data, noise and weights.", "数据、噪声与权重的随机种子。"))] = 0,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help=both("Effort; the default is what the claims need.", "步数；默认值即论断所需。"), show_default=False)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=both("A tenth of the steps; judges only identities.", "只跑十分之一步数，仅判定恒等式。"))] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help=both("Draw the figures as PNG.", "把图画成 PNG。"), show_default=False)] = None,
+    code: Annotated[bool, typer.Option("--code", help=both("Show the code instead.", "只显示代码。"))] = False,
+    eject: Annotated[Path | None, typer.Option("--eject", metavar="FILE", help=both("Write the code to a file of yours.", "把代码写到文件。"), show_default=False)] = None,
+    listing: Annotated[bool, typer.Option("--list", help=both("List the demos.", "列出演示。"))] = False,
+    everything: Annotated[bool, typer.Option("--all", help=both("Run every demo.", "运行全部演示。"))] = False,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help=both("Processes for --all.", "--all 的进程数。"), show_default=False)] = None,
+) -> int:
+    run = Run(device or session.settings.device, seed, steps, quick)
+    if listing:
+        return _list(session, as_json)
+    if everything:
+        return _run_all(session, run, jobs or os.cpu_count() or 1, as_json)
+    if not name:
+        raise KbError(
+            Bilingual("which demo?", "要运行哪个演示？"), Bilingual("kb demo --list shows them all", "kb demo --list 列出全部")
+        )
+    demo = find_demo(session, " ".join(name))
+    if code or eject:
+        return _show_code(session, demo, eject)
+    return _run_one(session, demo, run, plot, as_json)
+
+
+def find_demo(session: Session, name: str) -> Demo:
+    """The demo of that id, or of the concept of that name.
+
+    Raises:
+        KbError: neither is known, or the concept has no demo.
+    """
+    known = demo_ids()
+    for id in known:
+        if fold(id) == fold(name):
+            return demo_named(id)
+    match = session.store.find(name)
+    id = session.store.card(match.id)["demo"]
+    if id not in known:
+        raise KbError(
+            Bilingual(f"{match.name.en} has no demo", f"{match.name.zh}没有演示"),
+            Bilingual("kb demo --list shows those that there are", "kb demo --list 列出现有演示"),
+        )
+    return demo_named(id)
+
+
+def _list(session: Session, as_json: bool) -> int:
+    demos = all_demos()
+    if as_json:
+        session.print_json(
+            [{"id": d.id, "title": d.title._asdict(), "claims": [c.name for c in d.claims], "cpu_seconds": d.cpu_seconds} for d in demos]
+        )
+        return 0
+    from kb.cli.report import render_demos
+
+    session.print(render_demos(demos, session.language))
+    return 0
+
+
+def _show_code(session: Session, demo: Demo, target: Path | None) -> int:
+    source = demo.path.read_text(encoding="utf-8")
+    if target is None:
+        from rich.syntax import Syntax
+
+        session.print(Syntax(source, "python", background_color="default") if session.console.is_terminal else source.rstrip())
+        return 0
+    if target.exists():
+        raise KbError(
+            Bilingual(f"{target} exists", f"{target} 已存在"), Bilingual("name another file", "请换一个文件名")
+        )
+    _write(target, source.encode())
+    session.notes.print(session.say(f"python {target} runs it with torch alone", f"python {target} 即可运行，只需 torch"), markup=False)
+    return 0
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        write_atomically(target, content)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise KbError(Bilingual(f"cannot write {target}: {why}", f"无法写入 {target}：{why}")) from error
+
+
+def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json: bool) -> int:
+    if demo.missing:
+        raise_skip(session, demo)
+    from kb.cli.live import LiveCurves
+
+    device = choose_device(run.device)
+    with LiveCurves(session.notes, demo.title.of(session.language)) as live:
+        report = run_demo(demo, device=device, seed=run.seed, steps=run.steps_of(demo), listen=live)
+    if plot:
+        from kb.figures import draw
+
+        _write(plot, draw(report.figures, demo.title.en))
+    if as_json:
+        session.print_json(report.to_json())
+        return 0 if report.holds else 1
+    from kb.cli.report import render_report
+
+    if session.console.is_terminal:
+        session.console.print(live.curves())
+    for part in render_report(report, session.language):
+        session.console.print(part)
+    if plot:
+        session.notes.print(session.say(f"figures in {plot}", f"图已写入 {plot}"), markup=False)
+    elif any(figure["kind"] not in ("bars", "table") for figure in report.figures.values()):
+        session.notes.print(session.say("--plot FILE.png draws its figures", "--plot FILE.png 可画出图像"), style="dim")
+    return 0 if report.holds else 1
+
+
+def raise_skip(session: Session, demo: Demo) -> None:
+    """Say what an optional demo needs, and end with the exit code of a skip."""
+    said = session.say(f"{demo.id} is skipped; it needs: ", f"{demo.id} 已跳过，需要先安装：")
+    session.notes.print(said + "; ".join(demo.missing), markup=False)
+    raise typer.Exit(3)
+
+
+def _run_all(session: Session, run: Run, jobs: int, as_json: bool) -> int:
+    device = choose_device(run.device)
+    demos = sorted(all_demos(), key=lambda demo: -demo.cpu_seconds)
+    results: list[tuple[Demo, Report | str]] = [(demo, "; ".join(demo.missing)) for demo in demos if demo.missing]
+    ready = [demo for demo in demos if not demo.missing]
+    for i, report in enumerate(_reports(ready, run, device, jobs)):
+        results.append((report.demo, report))
+        verdict = session.say("holds" if report.holds else "FAILS", "成立" if report.holds else "不成立")
+        session.notes.print(f"[{i + 1}/{len(ready)}] {report.demo.id}: {verdict}", markup=False)
+    results.sort(key=lambda result: result[0].id)
+    if as_json:
+        session.print_json([{"demo": d.id, "skipped": r} if isinstance(r, str) else r.to_json() for d, r in results])
+    else:
+        from kb.cli.report import render_summary
+
+        session.console.print(render_summary(results, session.language))
+    return 0 if all(isinstance(result, str) or result.holds for _, result in results) else 1
+
+
+def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Iterator[Report]:
+    """Reports as they finish, the longest demos begun first; figures are left out, they may be large."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=8) as pool:
+        futures = [pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)) for demo in demos]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run_alone(demo: Demo, device: str, seed: int, steps: int | None) -> Report:
+    from dataclasses import replace
+
+    return replace(run_demo(demo, device=device, seed=seed, steps=steps), figures={})

@@ -1,0 +1,125 @@
+"""`kb doctor`: what is installed, where it lies, what is missing and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from kb import __version__
+from kb.cli.app import both
+from kb.cli.session import Session
+from kb.errors import KbError
+from kb.text import Bilingual
+
+PACKAGES = (
+    "typer", "rich", "networkx", "pyyaml", "numpy", "onnxruntime", "rapidfuzz", "pypinyin", "platformdirs",
+    "torch", "scikit-learn", "matplotlib", "plotille", "sentence-transformers",
+)  # fmt: skip
+
+
+class Finding(NamedTuple):
+    """One line: what was looked at, what was found, and where something is wrong, the command that mends it."""
+
+    topic: str
+    found: str
+    mend: Bilingual | None = None
+
+
+def command(session: Session, as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False) -> int:
+    findings = [*_versions(), *_devices(), *_paths(session), *_state(session)]
+    if as_json:
+        session.print_json([{"topic": f.topic, "found": f.found, "mend": f.mend and f.mend._asdict()} for f in findings])
+    else:
+        from rich.table import Table
+        from rich.text import Text
+
+        from kb.cli.plain import printable
+
+        table = Table.grid(padding=(0, 2))
+        for finding in findings:
+            mark = Text("✗", style="bold red") if finding.mend else Text("✓", style="green")
+            table.add_row(mark, Text(finding.topic, style="bold"), Text(printable(finding.found), overflow="fold"))
+            if finding.mend:
+                table.add_row("", "", Text("→ " + printable(finding.mend.of(session.language)), style="yellow", overflow="fold"))
+        session.print(table)
+    return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("kb", __version__)
+    old = Bilingual("install Python 3.11 or later", "请安装 Python 3.11 或更高版本") if sys.version_info < (3, 11) else None
+    yield Finding("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}", old)
+    for package in PACKAGES:
+        try:
+            yield Finding(package, version(package))
+        except PackageNotFoundError:
+            mend = f"pip install {package}"
+            yield Finding(package, "—", Bilingual(mend, mend))
+
+
+def _devices() -> Iterator[Finding]:
+    if find_spec("torch") is None:
+        return
+    import torch
+
+    yield Finding("cpu", f"{os.cpu_count()} cores")
+    for i in range(torch.cuda.device_count()):
+        yield Finding(f"cuda:{i}", torch.cuda.get_device_name(i))
+    if torch.backends.mps.is_available():
+        yield Finding("mps", "Apple GPU")
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        yield Finding("gpu", "none: demos and search run on the CPU")
+
+
+def _paths(session: Session) -> Iterator[Finding]:
+    from kb.paths import cache_dir, config_dir
+    from kb.settings import config_file, data_file, overlay_file
+
+    yield Finding("data", str(data_file(session.settings)))
+    overlay = overlay_file(session.settings)
+    yield Finding("overlay", str(overlay) if overlay else f"none ({config_dir() / 'overlay.yaml'})")
+    yield Finding("config", f"{config_file()}{'' if config_file().exists() else ' (not there: defaults)'}")
+    cache = cache_dir()
+    yield Finding("cache", str(cache), None if _writable(cache) else _cache_mend(cache))
+    yield Finding("language", session.settings.language or f"{session.language} (from the locale)")
+
+
+def _writable(folder: Path) -> bool:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
+def _cache_mend(cache: Path) -> Bilingual:
+    return Bilingual(
+        f"cannot be written, so every command starts slowly: make {cache} writable, or set KB_CACHE_DIR",
+        f"无法写入，每条命令启动都会变慢：请让 {cache} 可写，或设置 KB_CACHE_DIR",
+    )
+
+
+def _state(session: Session) -> Iterator[Finding]:
+    try:
+        store = session.store
+        n = len(store.rows())
+        yield Finding("snapshot", f"{n} concepts, {store.path or 'in memory'}")
+    except KbError as error:
+        yield Finding("snapshot", error.message.of(session.language), error.hint or error.message)
+        return
+    from kb.paths import cache_dir, shipped_data
+    from kb.runner import demo_ids
+    from kb.search.models import BUNDLED
+
+    yield Finding("demos", str(len(demo_ids())))
+    model = shipped_data() / "encoder" / "model.onnx"
+    mend = Bilingual("pip install --force-reinstall kb-deep-learning", "pip install --force-reinstall kb-deep-learning")
+    size = f"{model.stat().st_size / 1e6:.1f} MB" if model.exists() else "missing"
+    yield Finding("encoder", f"{BUNDLED}, {size}", None if model.exists() else mend)
+    indexes = [*(shipped_data() / "index").glob("*.npz"), *(cache_dir() / "index").glob("*.npz")]
+    yield Finding("indexes", ", ".join(path.name for path in indexes) or "none yet: the first search builds it")

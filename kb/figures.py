@@ -1,0 +1,134 @@
+"""What a demo asks to be drawn, as one PNG: bars, lines, points, maps, images with boxes, tables.
+
+A figure is a plain dict with a `kind`; its data are lists or tensors on the CPU. Titles in the picture are English, so
+that it needs no Chinese font.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Figure = Mapping[str, Any]
+
+
+def draw(figures: Mapping[str, Figure], heading: str) -> bytes:
+    """One PNG with all figures of a report, each under its title.
+
+    Raises:
+        ValueError: a figure of an unknown kind; a defect of the demo.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    heights = [_height(figure) for figure in figures.values()] or [1.0]
+    canvas = Canvas(figsize=(8, sum(heights) + 0.6), layout="constrained")
+    FigureCanvasAgg(canvas)
+    canvas.suptitle(heading, fontsize=13, fontweight="bold")
+    rows = canvas.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for row, (title, figure) in zip(rows, figures.items(), strict=True):
+        if figure["kind"] not in _KINDS:
+            raise ValueError(f"unknown figure kind {figure['kind']!r}")
+        row.suptitle(title, fontsize=10)
+        _KINDS[figure["kind"]](row, figure)
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
+
+
+def _height(figure: Figure) -> float:
+    if figure["kind"] == "images":
+        columns = figure.get("columns") or min(len(figure["images"]), 8)
+        return 0.5 + 7.5 / columns * -(-len(figure["images"]) // columns) * (1.15 if figure.get("titles") else 1)
+    if figure["kind"] == "table":
+        return 0.6 + 0.3 * (len(figure["rows"]) + 1)
+    return 4.2
+
+
+def _axes(row: Any, figure: Figure) -> Any:
+    axes = row.subplots()
+    axes.set_xlabel(figure.get("x", ""))
+    axes.set_ylabel(figure.get("y", ""))
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _bars(row: Any, figure: Figure) -> None:
+    axes = _axes(row, figure)
+    names, values = list(figure["values"]), [float(value) for value in figure["values"].values()]
+    bars = axes.barh(names[::-1], values[::-1], color="#4c78a8")
+    axes.bar_label(bars, fmt="%.3g", padding=3)
+    axes.margins(x=0.12)
+    axes.set_xlabel(figure.get("y", ""))
+    axes.set_ylabel("")
+
+
+def _lines(row: Any, figure: Figure) -> None:
+    axes = _axes(row, figure)
+    for name, (xs, ys) in figure["series"].items():
+        axes.plot(_plain(xs), _plain(ys), label=name)
+    for axis in figure.get("log", ""):
+        getattr(axes, f"set_{axis}scale")("log")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _scatter(row: Any, figure: Figure) -> None:
+    axes = _axes(row, figure)
+    for name, (xs, ys) in figure["series"].items():
+        axes.scatter(_plain(xs), _plain(ys), s=7, alpha=0.6, label=name)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _heatmap(row: Any, figure: Figure) -> None:
+    axes = row.subplots()
+    image = axes.imshow(_plain(figure["values"]), cmap="viridis", aspect="auto", interpolation="nearest")
+    for labels, axis in ((figure.get("columns"), axes.xaxis), (figure.get("rows"), axes.yaxis)):
+        if labels:
+            axis.set_ticks(range(len(labels)), [str(label) for label in labels], fontsize=7)
+    axes.set_xlabel(figure.get("x", ""))
+    axes.set_ylabel(figure.get("y", ""))
+    row.colorbar(image, ax=axes, shrink=0.8)
+
+
+def _images(row: Any, figure: Figure) -> None:
+    images = figure["images"]
+    columns = figure.get("columns") or min(len(images), 8)
+    grid = row.subplots(-(-len(images) // columns), columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    titles = figure.get("titles") or [""] * len(images)
+    boxes = figure.get("boxes") or [()] * len(images)
+    for axes, image, title, marks in zip(grid, images, titles, boxes, strict=False):
+        axes.imshow(_plain(image), cmap="gray", interpolation="nearest")
+        axes.set_title(str(title), fontsize=7, pad=2)
+        for x0, y0, x1, y1, label in marks:
+            color = "#2ca02c" if str(label).startswith("true") else "#ff7f0e"
+            axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=color, linewidth=1.2)
+            axes.text(x0, y0, str(label), color=color, fontsize=6, va="bottom")
+
+
+def _table(row: Any, figure: Figure) -> None:
+    axes = row.subplots()
+    axes.axis("off")
+    cells = [[cell if isinstance(cell, str) else f"{cell:.4g}" for cell in line] for line in figure["rows"]]
+    table = axes.table(cells, colLabels=figure["columns"], loc="center", cellLoc="left", edges="horizontal")
+    table.auto_set_font_size(False)
+    table.set_fontsize(8)
+
+
+def _plain(values: Any) -> Any:
+    """Lists from tensors and sequences of tensors."""
+    if hasattr(values, "detach"):
+        return values.detach().cpu().tolist()
+    return [_plain(value) for value in values] if isinstance(values, (list, tuple)) else values
+
+
+_KINDS: dict[str, Callable[[Any, Figure], None]] = {
+    "bars": _bars,
+    "lines": _lines,
+    "scatter": _scatter,
+    "heatmap": _heatmap,
+    "images": _images,
+    "table": _table,
+}

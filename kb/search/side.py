@@ -1,0 +1,27 @@
+"""The semantic side of the search, opened: an encoder, and the index of the store for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kb.paths import cache_dir, shipped_data
+from kb.search.hybrid import Semantic
+from kb.search.index import open_index
+from kb.search.models import open_encoder
+from kb.store import Store
+
+
+def open_semantic(
+    store: Store, model: str = "", device: str = "auto", notify: Callable[[int, int], None] = lambda done, total: None
+) -> Semantic:
+    """The encoder of a name on a device, and its vectors; texts that are new are embedded now.
+
+    Args:
+        notify: Called with how many texts are embedded, of how many.
+
+    Raises:
+        KbError: the model or the device is not here.
+    """
+    encoder = open_encoder(model, device)
+    folders = [shipped_data() / "index", cache_dir() / "index"]
+    return Semantic(encoder, open_index(store, encoder, folders, notify))
