@@ -26,7 +26,9 @@ CREATE TABLE card (
     name_en TEXT NOT NULL, name_zh TEXT NOT NULL, summary_en TEXT NOT NULL, summary_zh TEXT NOT NULL,
     demo TEXT, json TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE surface (key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)) WITHOUT ROWID;
+CREATE TABLE surface (
+    key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)
+) WITHOUT ROWID;
 CREATE TABLE passage (id TEXT NOT NULL, part TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL);
 CREATE VIRTUAL TABLE lexical USING fts5 (id UNINDEXED, names, summary, asks, body, tokenize = 'porter unicode61');
 """

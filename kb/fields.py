@@ -39,12 +39,16 @@ def text(pattern: str = "", example: str = "") -> Kind:
 
     def read(node: Node, path: str, report: Report) -> str | None:
         if not isinstance(node, ScalarNode) or not node.tag.endswith(":str"):
-            said = f"'{node.value}'" if isinstance(node, ScalarNode) else node.id
+            said = f"'{node.value}'" if isinstance(node, ScalarNode) else "this"
             report(node, path, Bilingual(f"{said} is not text; quote it", f"{said} 不是文本，请加引号"))
             return None
         value = unwrap(node.value)
         if not value or (pattern and not re.fullmatch(pattern, value)):
-            report(node, path, Bilingual(f"'{value}' is not {example or 'text'}", f"“{value}”不是{example or '文本'}"))
+            report(
+                node,
+                path,
+                Bilingual(f"'{value}' is not {example or 'text'}", f"“{value}”不是{example or '文本'}"),
+            )
             return None
         return value
 
@@ -56,7 +60,7 @@ def one_of(names: Iterable[str]) -> Kind:
     known = sorted(names)
 
     def read(node: Node, path: str, report: Report) -> str | None:
-        value = text().read(node, path, report)
+        value: str | None = text().read(node, path, report)
         if value is not None and value not in known:
             options = ", ".join(known)
             report(node, path, Bilingual(f"'{value}' is not one of {options}", f"“{value}”不在列表中：{options}"))
@@ -72,7 +76,11 @@ def whole_number(low: int, high: int) -> Kind:
     def read(node: Node, path: str, report: Report) -> int | None:
         digits = isinstance(node, ScalarNode) and node.tag.endswith(":int") and node.value.isdecimal()
         if not digits or not low <= int(node.value) <= high:
-            report(node, path, Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数"))
+            report(
+                node,
+                path,
+                Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数"),
+            )
             return None
         return int(node.value)
 
@@ -101,7 +109,11 @@ def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind
             return None
         for key in nodes.keys() - fields.keys():
             known = ", ".join(fields)
-            report(nodes[key], join(path, key), Bilingual(f"unknown field; known: {known}", f"未知字段；可用：{known}"))
+            report(
+                nodes[key],
+                join(path, key),
+                Bilingual(f"unknown field; known: {known}", f"未知字段；可用：{known}"),
+            )
         for key, field in fields.items():
             if field.needed and key not in nodes:
                 report(node, join(path, key), Bilingual("missing", "缺失"))
@@ -175,7 +187,10 @@ URL = text(r"https?://\S+", "http(s)://…")
 def alias() -> Kind:
     """A surface form: a string, or {text, status} for a misnomer or an older term; read as (text, status)."""
     marked = record(
-        {"text": Field(TEXT, "the surface form", True), "status": Field(one_of(ALIAS_STATUS), "what is wrong", True)},
+        {
+            "text": Field(TEXT, "the surface form", True),
+            "status": Field(one_of(ALIAS_STATUS), "what is wrong", True),
+        },
         lambda text, status: (text, status),
     )
 
@@ -222,13 +237,15 @@ ENTRY: dict[str, Field] = {
     ),
     "summary": Field(BOTH, "one sentence: what it is and what it is for; <= 30 words, <= 60 汉字", True),
     "body": Field(
-        BOTH, "3-8 sentences: how and why it works, when to use it, cost or limit; links as [[id]] or [[id|text]]"
+        BOTH,
+        "3-8 sentences: how and why it works, when to use it, cost or limit; links as [[id]] or [[id|text]]",
     ),
     "formula": Field(TEXT, "LaTeX, where a formula defines it"),
     "symbols": Field(map_of(BOTH), "every symbol of the formula, named in both languages"),
     "misconception": Field(BOTH, "the common wrong belief, and what is true"),
     "asks": Field(
-        by_language(TEXT), "2-6 a language: what a person types who does not know the term; they feed the search"
+        by_language(TEXT),
+        "2-6 a language: what a person types who does not know the term; they feed the search",
     ),
     "links": Field(list_of(LINK), "typed and directed, two or more; inverses are derived, never written"),
     "year": Field(whole_number(1600, 2100), "of first publication; models, techniques, systems"),

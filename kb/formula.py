@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
-_SUPER = dict(zip("0123456789+−=()aeijknotTx*'", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵉⁱʲᵏⁿᵒᵗᵀˣ*′", strict=True)) | {"⊤": "ᵀ", "′": "′"}
+_SUPER = dict(zip("0123456789+−=()aeijknotTx*'", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵉⁱʲᵏⁿᵒᵗᵀˣ*′", strict=True)) | {
+    "⊤": "ᵀ",
+    "′": "′",
+}
 _SUB = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
 _ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307"}
 _ACCENTS |= {"widehat": "\u0302", "widetilde": "\u0303", "overline": "\u0304"}
@@ -20,18 +23,21 @@ def _pairs(table: str) -> dict[str, str]:
 
 
 _SYMBOLS = _pairs(
-    "alpha α beta β gamma γ delta δ epsilon ε varepsilon ε zeta ζ eta η theta θ iota ι kappa κ lambda λ mu μ nu ν xi ξ pi π"
-    " rho ρ sigma σ tau τ upsilon υ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ"
-    " Phi Φ Psi Ψ Omega Ω ell ℓ cdot · times × odot ⊙ otimes ⊗ oplus ⊕ circ ∘ ast ∗ star ⋆ pm ± in ∈ notin ∉ subset ⊂"
-    " cup ∪ cap ∩ le ≤ leq ≤ ge ≥ geq ≥ ne ≠ neq ≠ approx ≈ sim ∼ propto ∝ equiv ≡ to → rightarrow → leftarrow ← gets ←"
-    " mapsto ↦ Rightarrow ⇒ ll ≪ gg ≫ sum Σ prod Π int ∫ nabla ∇ partial ∂ infty ∞ forall ∀ exists ∃ mid | vert | Vert ‖"
-    " | ‖ lVert ‖ rVert ‖ lvert | rvert | langle ⟨ rangle ⟩ lfloor ⌊ rfloor ⌋ lceil ⌈ rceil ⌉ ldots … cdots ⋯ dots … vdots ⋮"
-    " top ⊤ prime ′ colon : { { } } % % & & # # _ _ dagger † perp ⊥ setminus ∖ emptyset ∅ triangleq ≜"
+    "alpha α beta β gamma γ delta δ epsilon ε varepsilon ε zeta ζ eta η theta θ iota ι kappa κ lambda λ mu μ nu ν"
+    " xi ξ pi π rho ρ sigma σ tau τ upsilon υ phi φ varphi φ chi χ psi ψ omega ω Gamma Γ Delta Δ Theta Θ Lambda Λ"
+    " Xi Ξ Pi Π Sigma Σ Phi Φ Psi Ψ Omega Ω ell ℓ cdot · times × odot ⊙ otimes ⊗ oplus ⊕ circ ∘ ast ∗ star ⋆ pm ±"
+    " in ∈ notin ∉ subset ⊂ cup ∪ cap ∩ le ≤ leq ≤ ge ≥ geq ≥ ne ≠ neq ≠ approx ≈ sim ∼ propto ∝ equiv ≡ to →"
+    " rightarrow → leftarrow ← gets ← mapsto ↦ Rightarrow ⇒ ll ≪ gg ≫ sum Σ prod Π int ∫ nabla ∇ partial ∂ infty ∞"
+    " forall ∀ exists ∃ mid | vert | Vert ‖ | ‖ lVert ‖ rVert ‖ lvert | rvert | langle ⟨ rangle ⟩ lfloor ⌊ rfloor ⌋"
+    " lceil ⌈ rceil ⌉ ldots … cdots ⋯ dots … vdots ⋮ top ⊤ prime ′ colon : { { } } % % & & # # _ _ dagger †"
+    " perp ⊥ setminus ∖ emptyset ∅ triangleq ≜"
 )
 _SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "quad": "  ", "qquad": "  "}
-_SILENT = set("! left right big Big bigl bigr Bigl Bigr limits nolimits displaystyle".split())
-_WORDS = set("log ln exp sin cos tan tanh max min arg argmax argmin det dim sup inf lim Pr".split())
-_FONTS = set("mathrm text mathbf boldsymbol mathit operatorname mathsf textbf mathcal textit bm".split())
+_SILENT = {"!", "left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "limits", "nolimits", "displaystyle"}
+_WORDS = {"log", "ln", "exp", "sin", "cos", "tan", "tanh", "max", "min", "arg", "argmax", "argmin", "det", "dim"}
+_WORDS |= {"sup", "inf", "lim", "Pr"}
+_FONTS = {"mathrm", "text", "mathbf", "boldsymbol", "mathit", "operatorname", "mathsf", "textbf", "mathcal"}
+_FONTS |= {"textit", "bm"}
 _BLACKBOARD = dict(zip("ENRZPQ1", "𝔼ℕℝℤℙℚ𝟙", strict=True))
 _RELATION = re.compile(r"\s*([=≤≥≠≈∼∝≡→←↦⇒≪≫∈∉≜])\s*")
 _BINARY = re.compile(r"(?<=[^\s(\[{⟨|,=+−·×^_Σ∂∇])\s*([+−])\s*(?=[^\s)])")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,7 +39,13 @@ def lint(path: Path, demos: set[str] | None = None) -> list[Problem]:
     sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken}
     names = {entry.id for entry in entries}
     for entry, concept in sound.values():
-        found = [*_missing(concept), *_lengths(concept), *_prose(concept), *_formula(concept), *_asks(concept)]
+        found = [
+            *_missing(concept),
+            *_lengths(concept),
+            *_prose(concept),
+            *_formula(concept),
+            *_asks(concept),
+        ]
         found += _links(concept, names)
         if demos is not None and concept.demo and concept.demo not in demos:
             found.append(("demo", Bilingual(f"no demo '{concept.demo}'", f"没有演示“{concept.demo}”")))
@@ -65,7 +72,10 @@ def _lengths(concept: Concept) -> Iterator[Finding]:
         limit, unit, measure = limits[language]
         n = prose.length(concept.summary.of(language), language)
         if n > limit:
-            yield f"summary.{language}", Bilingual(f"{n} {unit}, at most {limit}", f"{n} {measure}，最多 {limit}")
+            yield (
+                f"summary.{language}",
+                Bilingual(f"{n} {unit}, at most {limit}", f"{n} {measure}，最多 {limit}"),
+            )
         if concept.body:
             n = prose.sentences(wiki.plain(concept.body.of(language)), language)
             if not 3 <= n <= 8:
@@ -110,7 +120,10 @@ def _asks(concept: Concept) -> Iterator[Finding]:
     for language, name in zip(LANGUAGES, concept.name, strict=True):
         asks = concept.asks.get(language, ())
         if concept.asks and not 2 <= len(asks) <= 6:
-            yield f"asks.{language}", Bilingual(f"{len(asks)} of them, not 2 to 6", f"{len(asks)} 条，应为 2 到 6 条")
+            yield (
+                f"asks.{language}",
+                Bilingual(f"{len(asks)} of them, not 2 to 6", f"{len(asks)} 条，应为 2 到 6 条"),
+            )
         if asks and all(fold(name) in fold(ask) for ask in asks):
             yield f"asks.{language}", Bilingual("every one contains the name", "每一条都包含概念名")
 
@@ -127,7 +140,10 @@ def _links(concept: Concept, names: set[str]) -> Iterator[Finding]:
         if (link.rel in WITH_REASON) != (link.why is not None):
             asked = link.rel in WITH_REASON
             message = Bilingual(f"{link.rel} says why", f"{link.rel} 需要说明原因")
-            yield f"{here}.why", message if asked else Bilingual(f"{link.rel} has no why", f"{link.rel} 不带原因")
+            yield (
+                f"{here}.why",
+                message if asked else Bilingual(f"{link.rel} has no why", f"{link.rel} 不带原因"),
+            )
     if len(concept.links) != len({(link.rel, link.to) for link in concept.links}):
         yield "links", Bilingual("a link stands twice", "链接重复")
     for field, text in _texts(concept):
@@ -141,9 +157,11 @@ def _links(concept: Concept, names: set[str]) -> Iterator[Finding]:
 
 
 def _order(entries: Sequence[Entry]) -> Iterator[Problem]:
-    for before, entry in zip(entries, entries[1:], strict=False):
+    for before, entry in itertools.pairwise(entries):
         if entry.id < before.id:
-            yield entry.problem("id", Bilingual(f"out of order: before '{before.id}'", f"顺序错误：应在“{before.id}”之前"))
+            yield entry.problem(
+                "id", Bilingual(f"out of order: before '{before.id}'", f"顺序错误：应在“{before.id}”之前")
+            )
 
 
 def _collisions(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:

@@ -65,31 +65,23 @@ class Relation(NamedTuple):
 RELATIONS: dict[str, Relation] = {
     "is_a": Relation(Bilingual("is a kind of", "属于"), "has_kind", Bilingual("kinds", "包括")),
     "part_of": Relation(Bilingual("is part of", "是其组成部分"), "has_part", Bilingual("parts", "组成部分")),
-    "variant_of": Relation(
-        Bilingual("is a variant of", "是其变体"), "has_variant", Bilingual("variants", "变体")
-    ),
+    "variant_of": Relation(Bilingual("is a variant of", "是其变体"), "has_variant", Bilingual("variants", "变体")),
     "uses": Relation(Bilingual("uses", "使用"), "used_by", Bilingual("used by", "被用于")),
-    "prerequisite": Relation(
-        Bilingual("needs first", "先修"), "leads_to", Bilingual("leads on to", "学完可学")
-    ),
+    "prerequisite": Relation(Bilingual("needs first", "先修"), "leads_to", Bilingual("leads on to", "学完可学")),
     "mitigates": Relation(Bilingual("mitigates", "缓解"), "mitigated_by", Bilingual("mitigated by", "缓解方法")),
     "causes": Relation(Bilingual("causes", "导致"), "caused_by", Bilingual("caused by", "成因")),
     "improves": Relation(Bilingual("improves", "改进"), "improved_by", Bilingual("improved by", "改进者")),
     "reduces": Relation(Bilingual("reduces", "降低"), "reduced_by", Bilingual("reduced by", "降低方法")),
     "applied_to": Relation(Bilingual("is applied to", "应用于"), "served_by", Bilingual("served by", "常用方法")),
     "trained_by": Relation(Bilingual("is trained by", "训练方法"), "trains", Bilingual("trains", "用于训练")),
-    "evaluated_by": Relation(
-        Bilingual("is evaluated by", "评估指标"), "evaluates", Bilingual("evaluates", "用于评估")
-    ),
+    "evaluated_by": Relation(Bilingual("is evaluated by", "评估指标"), "evaluates", Bilingual("evaluates", "用于评估")),
     "alternative_to": Relation(
         Bilingual("is an alternative to", "可替代"), "alternative_to", Bilingual("alternatives", "可替代")
     ),
     "contrasts_with": Relation(
         Bilingual("contrasts with", "对比"), "contrasts_with", Bilingual("contrasts with", "对比")
     ),
-    "example_of": Relation(
-        Bilingual("is an example of", "是其实例"), "has_example", Bilingual("examples", "实例")
-    ),
+    "example_of": Relation(Bilingual("is an example of", "是其实例"), "has_example", Bilingual("examples", "实例")),
     "implemented_in": Relation(
         Bilingual("is implemented in", "实现于"), "implements", Bilingual("implements", "提供实现")
     ),
@@ -180,9 +172,7 @@ class Concept:
             "asks": {language: list(self.asks.get(language, ())) for language in LANGUAGES},
             "links": [{"rel": link.rel, "to": link.to, "why": pair(link.why)} for link in self.links],
             "year": self.year,
-            "sources": [
-                {"title": s.title, "author": s.author, "year": s.year, "url": s.url} for s in self.sources
-            ],
+            "sources": [{"title": s.title, "author": s.author, "year": s.year, "url": s.url} for s in self.sources],
             "demo": self.demo,
             "demo_shows": pair(self.demo_shows),
             "wikidata": self.wikidata,
@@ -192,12 +182,14 @@ class Concept:
     def from_json(cls, record: dict[str, Any]) -> Concept:
         """The inverse of `to_json`."""
 
-        def pair(value: dict[str, str] | None) -> Bilingual | None:
-            return value and Bilingual(value["en"], value["zh"])
+        def pair(value: dict[str, str] | None) -> Any:
+            return Bilingual(value["en"], value["zh"]) if value else None
 
+        plain = {key: record[key] for key in ("id", "type", "formula", "year", "demo", "wikidata")}
+        paired = ("name", "summary", "body", "misconception", "demo_shows")
         return cls(
-            **{key: record[key] for key in ("id", "type", "formula", "year", "demo", "wikidata")},
-            **{key: pair(record[key]) for key in ("name", "summary", "body", "misconception", "demo_shows")},
+            **plain,
+            **{key: pair(record[key]) for key in paired},
             area=tuple(record["area"]),
             aliases={language: tuple(texts) for language, texts in record["aliases"].items()},
             alias_status=dict(record["alias_status"]),

@@ -13,7 +13,9 @@ _HALF_WIDTH = re.compile(rf"[{HAN}][,;:?!()]|[,;:?!()][{HAN}]|[{HAN}]\.(?=\s|$)"
 _CROWDED = re.compile(rf"[{HAN}][A-Za-z0-9$\\]|[A-Za-z0-9%$][{HAN}]")
 _LOOSE = re.compile(rf"[{HAN}] +[{HAN}]|[，。、；：？！（）] | [，。、；：？！）]")
 _EN_END = re.compile(r"[.!?](?=[\s”\"’)]|$)")
-_ABBREVIATIONS = re.compile(r"\b(?:e\.g|i\.e|et al|vs|cf|Fig|Eq|Sec|approx|resp|etc|[A-Z])\.(?= [a-z(\d]| [A-Z][a-z]*\b)")
+_ABBREVIATIONS = re.compile(
+    r"\b(?:e\.g|i\.e|et al|vs|cf|Fig|Eq|Sec|approx|resp|etc|[A-Z])\.(?= [a-z(\d]| [A-Z][a-z]*\b)"
+)
 
 
 def sentences(text: str, language: Language) -> int:

@@ -192,7 +192,12 @@ def choose_device(wanted: str) -> str:
 
 
 def run_demo(
-    demo: Demo, *, device: str = "cpu", seed: int = 0, steps: int | None = None, listen: Listener = lambda *_: None
+    demo: Demo,
+    *,
+    device: str = "cpu",
+    seed: int = 0,
+    steps: int | None = None,
+    listen: Listener = lambda *_: None,
 ) -> Report:
     """Run a demo on one thread and judge its claims.
 

@@ -46,7 +46,10 @@ def load_settings() -> Settings:
             options = ", ".join(choices)
             place = names.get(key, key) if os.environ.get(names.get(key, "")) else f"{path}: {key}"
             raise KbError(
-                Bilingual(f"{place}: '{values[key]}' is not one of {options}", f"{place}：“{values[key]}”不在 {options} 之中")
+                Bilingual(
+                    f"{place}: '{values[key]}' is not one of {options}",
+                    f"{place}：“{values[key]}”不在 {options} 之中",
+                )
             )
     return Settings(**values)
 
@@ -62,7 +65,9 @@ def _read(path: Path) -> dict[str, Any]:
     for key, value in values.items():
         if key not in kinds:
             known = ", ".join(kinds)
-            raise KbError(Bilingual(f"{path}: unknown key '{key}'; known: {known}", f"{path}：未知的键“{key}”；可用：{known}"))
+            raise KbError(
+                Bilingual(f"{path}: unknown key '{key}'; known: {known}", f"{path}：未知的键“{key}”；可用：{known}")
+            )
         if not isinstance(value, kinds[key]):
             kind = kinds[key].__name__
             raise KbError(Bilingual(f"{path}: {key} must be a {kind}", f"{path}：{key} 必须是 {kind} 类型"))

@@ -102,7 +102,7 @@ def _read_entry(path: Path, node: yaml.Node, problems: list[Problem]) -> Entry:
 
 
 def merge(base: Sequence[Entry], overlay: Iterable[Entry]) -> list[Entry]:
-    """Lay an overlay on a base: new ids are added; known ids are extended, lists by appending, the rest by replacing."""
+    """Lay an overlay on a base: new ids are added; of known ids, lists are appended to and the rest is replaced."""
     merged = {entry.id: entry for entry in base}
     for entry in overlay:
         known = merged.get(entry.id)
@@ -157,7 +157,7 @@ def load(path: Path, overlay: Path | None = None) -> list[Concept]:
         problems += more + check_entries([entry for entry in extra if entry.id not in known])
         entries = merge(entries, extra)
     if problems:
-        shown = [problem for problem in sorted(set(problems))[:10]]
+        shown = sorted(set(problems))[:10]
         more_en = f"\n… and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise KbError(
             Bilingual(f"{path.name}: {len(problems)} problem(s)", f"{path.name}：{len(problems)} 处问题"),

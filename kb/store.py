@@ -76,7 +76,8 @@ class Store:
         if matches:
             listed = "\n".join(f"kb explain {m.id}    # {m.name.en}, {m.name.zh}" for m in matches)
             raise KbError(
-                Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念"), Bilingual(listed, listed)
+                Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念"),
+                Bilingual(listed, listed),
             )
         near = self.neighbours(name) if name.strip() else []
         en = ", ".join(_called(m, m.name.en) for m in near)
@@ -161,7 +162,10 @@ def _stamp(sources: list[Path]) -> str:
         missing = error.filename
         raise KbError(
             Bilingual(f"no knowledge base at {missing}", f"找不到知识库文件 {missing}"),
-            Bilingual("check --data, KB_DATA and the config; kb doctor shows them", "请检查 --data、KB_DATA 和配置；kb doctor 可查看"),
+            Bilingual(
+                "check --data, KB_DATA and the config; kb doctor shows them",
+                "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
+            ),
         ) from error
     return json.dumps([[state.st_mtime_ns, state.st_size] for state in states])
 

@@ -47,7 +47,10 @@ def main() -> None:
             worst, best = (max, min) if claim["op"] == "<=" else (min, max)
             value, control, threshold = worst(values), best(controls), claim["threshold"]
             margin = (threshold - value) / (control - value) if control != value else float("nan")
-            print(f"  {key} {claim['op']} {threshold:g} ({claim['kind']}): half-way {(value + control) / 2:.4g}, margin {margin:.2f}")
+            print(
+                f"  {key} {claim['op']} {threshold:g} ({claim['kind']}): "
+                f"half-way {(value + control) / 2:.4g}, margin {margin:.2f}"
+            )
             print(f"    values   {' '.join(f'{v:.4g}' for v in values)}")
             print(f"    controls {' '.join(f'{v:.4g}' for v in controls)}")
 

@@ -41,14 +41,31 @@ def both(en: str, zh: str) -> str:
 _SHARED: dict[str, Any] = {
     "lang": Annotated[
         str,
-        typer.Option("--lang", "-L", metavar="zh|en|both", help=both("Language of the answer.", "回答的语言。"), show_default=False),
+        typer.Option(
+            "--lang",
+            "-L",
+            metavar="zh|en|both",
+            help=both("Language of the answer.", "回答的语言。"),
+            show_default=False,
+        ),
     ],
     "data": Annotated[
-        str, typer.Option("--data", metavar="FILE", help=both("Another knowledge base.", "使用另一个知识库。"), show_default=False)
+        str,
+        typer.Option(
+            "--data",
+            metavar="FILE",
+            help=both("Another knowledge base.", "使用另一个知识库。"),
+            show_default=False,
+        ),
     ],
     "color": Annotated[
         str,
-        typer.Option("--color", metavar="auto|always|never", help=both("Colours and links.", "颜色与链接。"), show_default=False),
+        typer.Option(
+            "--color",
+            metavar="auto|always|never",
+            help=both("Colours and links.", "颜色与链接。"),
+            show_default=False,
+        ),
     ],
     "pager": Annotated[bool, typer.Option("--pager/--no-pager", help=both("Page long answers.", "长内容分页显示。"))],
 }
@@ -80,9 +97,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def make_app(given: list[str], language: Language) -> typer.Typer:
     """The application, with the one command that was asked for, or with all for help and completion."""
-    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+    app = typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     about = Bilingual(
-        "The deep-learning knowledge base in your terminal: every concept explained, linked, searchable, and measured by a demo.",
+        "Deep learning in your terminal: every concept explained, linked, searchable, and measured by a demo.",
         "终端里的深度学习知识库：每个概念都有解释、链接、检索，以及一个可以运行的实验。",
     )
     app.callback(no_args_is_help=True, help=about.of(language))(_callback(language))
@@ -136,7 +157,9 @@ def _with_shared(function: Callable[..., Any], language: Language) -> Callable[.
         options = {name: values.pop(name) for name in _SHARED}
         for name, choices in _SHARED_CHOICES.items():
             if options[name] and options[name] not in choices:
-                raise typer.BadParameter(f"{options[name]!r} is not one of {', '.join(choices)}", param_hint=f"--{name}")
+                raise typer.BadParameter(
+                    f"{options[name]!r} is not one of {', '.join(choices)}", param_hint=f"--{name}"
+                )
         return function(Session.start(**options), **values)
 
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
@@ -44,8 +45,18 @@ class Flow:
             yield Text(" " * self.indent).append_text(line)
 
 
-def render_card(card: dict[str, Any], languages: tuple[Language, ...], note: Bilingual | None = None) -> Panel:
-    """The whole card; `note` says, for a misnomer, what the standard term is."""
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a card is shown: its languages, a note for a misnomer, and the frame, which a pipe does without."""
+
+    languages: tuple[Language, ...]
+    note: Bilingual | None = None
+    framed: bool = True
+
+
+def render_card(card: dict[str, Any], style: Style) -> RenderableType:
+    """The whole card."""
+    languages, note = style.languages, style.note
     parts: list[RenderableType] = []
     if note:
         parts += [Flow(Text(note.of(languages[0]), style="yellow")), Text()]
@@ -53,25 +64,44 @@ def render_card(card: dict[str, Any], languages: tuple[Language, ...], note: Bil
         parts += [Text()] if i else []
         parts += _prose(card, language)
     first = languages[0]
-    parts += [*_formula(card, first), *_relations(card, first), *_paths(card, first), *_sources(card, first), *_demo(card, languages)]
-    return _panel(card, first, Group(*parts))
+    parts += [
+        *_formula(card, first),
+        *_relations(card, first),
+        *_paths(card, first),
+        *_sources(card, first),
+        *_demo(card, languages),
+    ]
+    return _frame(card, style, Group(*parts))
 
 
-def render_brief(card: dict[str, Any], languages: tuple[Language, ...], note: Bilingual | None = None) -> Panel:
+def render_brief(card: dict[str, Any], style: Style) -> RenderableType:
     """Names and summary only."""
-    parts: list[RenderableType] = [Flow(Text(note.of(languages[0]), style="yellow"))] if note else []
-    parts += [Flow(Text(printable(card["summary"][language]))) for language in languages]
-    return _panel(card, languages[0], Group(*parts))
+    parts: list[RenderableType] = [Flow(Text(style.note.of(style.languages[0]), style="yellow"))] if style.note else []
+    parts += [Flow(Text(printable(card["summary"][language]))) for language in style.languages]
+    return _frame(card, style, Group(*parts))
 
 
-def _panel(card: dict[str, Any], language: Language, content: RenderableType) -> Panel:
+def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> RenderableType:
+    language = style.languages[0]
     en, zh = card["name"]["en"], card["name"]["zh"]
     names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
-    title = Text("  ").join(Text(printable(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names))
+    title = Text("  ").join(
+        Text(printable(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names)
+    )
     facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
     facts += [str(card["year"])] if card["year"] else []
     subtitle = Text(" · ".join(facts), style="dim")
-    return Panel(content, title=title, subtitle=subtitle, title_align="left", subtitle_align="right", padding=(1, 2), box=box.ROUNDED)
+    if not style.framed:
+        return Group(Flow(title), Flow(subtitle), Text(), content)
+    return Panel(
+        content,
+        title=title,
+        subtitle=subtitle,
+        title_align="left",
+        subtitle_align="right",
+        padding=(1, 2),
+        box=box.ROUNDED,
+    )
 
 
 def _prose(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
@@ -150,7 +180,10 @@ def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]
     if after:
         names = [Text(printable(step["name"][language])) for step in after[:SHOWN]]
         more = [Text(f"… +{len(after) - SHOWN}", style="dim")] if len(after) > SHOWN else []
-        table.add_row("再学" if language == "zh" else "leads to", Flow(Text("、" if language == "zh" else ", ").join(names + more)))
+        table.add_row(
+            "再学" if language == "zh" else "leads to",
+            Flow(Text("、" if language == "zh" else ", ").join(names + more)),
+        )
     if table.row_count:
         yield Text()
         yield table
@@ -179,7 +212,8 @@ def _demo(card: dict[str, Any], languages: tuple[Language, ...]) -> Iterator[Ren
     if not card["demo"]:
         return
     yield Text()
-    yield Text.assemble(("$ ", "dim"), (f"kb demo {card['demo']}", "bold green"))
+    label = "演示" if languages[0] == "zh" else "demo"
+    yield Text.assemble((label, "magenta"), "  ", (f"kb demo {card['demo']}", "bold green"))
     if card["demo_shows"]:
         for language in languages:
             yield Flow(Text(printable(wiki.plain(card["demo_shows"][language])), style="dim"), indent=2)

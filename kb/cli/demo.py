@@ -37,18 +37,60 @@ class Run:
 
 def command(
     session: Session,
-    name: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help=both("A concept or a demo id.", "概念名或演示 id。"))] = None,
-    device: Annotated[str, typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。"))] = "",
-    seed: Annotated[int, typer.Option("--seed", min=0, help=both("Of data, noise and weights.", "数据、噪声与权重的随机种子。"))] = 0,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help=both("Effort; the default is what the claims need.", "步数；默认值即论断所需。"), show_default=False)] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=both("A tenth of the steps; judges only identities.", "只跑十分之一步数，仅判定恒等式。"))] = False,
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME…", help=both("A concept or a demo id.", "概念名或演示 id。")),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
+    ] = "",
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, help=both("Of data, noise and weights.", "数据、噪声与权重的随机种子。")),
+    ] = 0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help=both("Effort; the default is what the claims need.", "步数；默认值即论断所需。"),
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help=both("A tenth of the steps; judges only identities.", "只跑十分之一步数，仅判定恒等式。"),
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help=both("Draw the figures as PNG.", "把图画成 PNG。"), show_default=False)] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help=both("Draw the figures as PNG.", "把图画成 PNG。"),
+            show_default=False,
+        ),
+    ] = None,
     code: Annotated[bool, typer.Option("--code", help=both("Show the code instead.", "只显示代码。"))] = False,
-    eject: Annotated[Path | None, typer.Option("--eject", metavar="FILE", help=both("Write the code to a file of yours.", "把代码写到文件。"), show_default=False)] = None,
+    eject: Annotated[
+        Path | None,
+        typer.Option(
+            "--eject",
+            metavar="FILE",
+            help=both("Write the code to a file of yours.", "把代码写到文件。"),
+            show_default=False,
+        ),
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help=both("List the demos.", "列出演示。"))] = False,
     everything: Annotated[bool, typer.Option("--all", help=both("Run every demo.", "运行全部演示。"))] = False,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help=both("Processes for --all.", "--all 的进程数。"), show_default=False)] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help=both("Processes for --all.", "--all 的进程数。"), show_default=False),
+    ] = None,
 ) -> int:
     run = Run(device or session.settings.device, seed, steps, quick)
     if listing:
@@ -57,7 +99,8 @@ def command(
         return _run_all(session, run, jobs or os.cpu_count() or 1, as_json)
     if not name:
         raise KbError(
-            Bilingual("which demo?", "要运行哪个演示？"), Bilingual("kb demo --list shows them all", "kb demo --list 列出全部")
+            Bilingual("which demo?", "要运行哪个演示？"),
+            Bilingual("kb demo --list shows them all", "kb demo --list 列出全部"),
         )
     demo = find_demo(session, " ".join(name))
     if code or eject:
@@ -89,7 +132,15 @@ def _list(session: Session, as_json: bool) -> int:
     demos = all_demos()
     if as_json:
         session.print_json(
-            [{"id": d.id, "title": d.title._asdict(), "claims": [c.name for c in d.claims], "cpu_seconds": d.cpu_seconds} for d in demos]
+            [
+                {
+                    "id": d.id,
+                    "title": d.title._asdict(),
+                    "claims": [c.name for c in d.claims],
+                    "cpu_seconds": d.cpu_seconds,
+                }
+                for d in demos
+            ]
         )
         return 0
     from kb.cli.report import render_demos
@@ -103,14 +154,17 @@ def _show_code(session: Session, demo: Demo, target: Path | None) -> int:
     if target is None:
         from rich.syntax import Syntax
 
-        session.print(Syntax(source, "python", background_color="default") if session.console.is_terminal else source.rstrip())
+        session.print(
+            Syntax(source, "python", background_color="default") if session.console.is_terminal else source.rstrip()
+        )
         return 0
     if target.exists():
         raise KbError(
-            Bilingual(f"{target} exists", f"{target} 已存在"), Bilingual("name another file", "请换一个文件名")
+            Bilingual(f"{target} exists", f"{target} 已存在"),
+            Bilingual("name another file", "请换一个文件名"),
         )
     _write(target, source.encode())
-    session.notes.print(session.say(f"python {target} runs it with torch alone", f"python {target} 即可运行，只需 torch"), markup=False)
+    session.note(f"python {target} runs it with torch alone", f"python {target} 即可运行，只需 torch")
     return 0
 
 
@@ -144,16 +198,16 @@ def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json:
     for part in render_report(report, session.language):
         session.console.print(part)
     if plot:
-        session.notes.print(session.say(f"figures in {plot}", f"图已写入 {plot}"), markup=False)
+        session.note(f"figures in {plot}", f"图已写入 {plot}")
     elif any(figure["kind"] not in ("bars", "table") for figure in report.figures.values()):
-        session.notes.print(session.say("--plot FILE.png draws its figures", "--plot FILE.png 可画出图像"), style="dim")
+        session.note("--plot FILE.png draws its figures", "--plot FILE.png 可画出图像")
     return 0 if report.holds else 1
 
 
 def raise_skip(session: Session, demo: Demo) -> None:
     """Say what an optional demo needs, and end with the exit code of a skip."""
-    said = session.say(f"{demo.id} is skipped; it needs: ", f"{demo.id} 已跳过，需要先安装：")
-    session.notes.print(said + "; ".join(demo.missing), markup=False)
+    needed = "; ".join(demo.missing)
+    session.note(f"{demo.id} is skipped; it needs: {needed}", f"{demo.id} 已跳过，需要先安装：{needed}")
     raise typer.Exit(3)
 
 
@@ -164,8 +218,8 @@ def _run_all(session: Session, run: Run, jobs: int, as_json: bool) -> int:
     ready = [demo for demo in demos if not demo.missing]
     for i, report in enumerate(_reports(ready, run, device, jobs)):
         results.append((report.demo, report))
-        verdict = session.say("holds" if report.holds else "FAILS", "成立" if report.holds else "不成立")
-        session.notes.print(f"[{i + 1}/{len(ready)}] {report.demo.id}: {verdict}", markup=False)
+        place = f"[{i + 1}/{len(ready)}] {report.demo.id}: "
+        session.note(place + ("holds" if report.holds else "FAILS"), place + ("成立" if report.holds else "不成立"))
     results.sort(key=lambda result: result[0].id)
     if as_json:
         session.print_json([{"demo": d.id, "skipped": r} if isinstance(r, str) else r.to_json() for d, r in results])

@@ -33,10 +33,15 @@ class Finding(NamedTuple):
     mend: Bilingual | None = None
 
 
-def command(session: Session, as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False) -> int:
+def command(
+    session: Session,
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+) -> int:
     findings = [*_versions(), *_devices(), *_paths(session), *_state(session)]
     if as_json:
-        session.print_json([{"topic": f.topic, "found": f.found, "mend": f.mend and f.mend._asdict()} for f in findings])
+        session.print_json(
+            [{"topic": f.topic, "found": f.found, "mend": f.mend and f.mend._asdict()} for f in findings]
+        )
     else:
         from rich.table import Table
         from rich.text import Text
@@ -48,14 +53,22 @@ def command(session: Session, as_json: Annotated[bool, typer.Option("--json", he
             mark = Text("✗", style="bold red") if finding.mend else Text("✓", style="green")
             table.add_row(mark, Text(finding.topic, style="bold"), Text(printable(finding.found), overflow="fold"))
             if finding.mend:
-                table.add_row("", "", Text("→ " + printable(finding.mend.of(session.language)), style="yellow", overflow="fold"))
+                table.add_row(
+                    "",
+                    "",
+                    Text("→ " + printable(finding.mend.of(session.language)), style="yellow", overflow="fold"),
+                )
         session.print(table)
     return 1 if any(finding.mend for finding in findings) else 0
 
 
 def _versions() -> Iterator[Finding]:
     yield Finding("kb", __version__)
-    old = Bilingual("install Python 3.11 or later", "请安装 Python 3.11 或更高版本") if sys.version_info < (3, 11) else None
+    old = (
+        Bilingual("install Python 3.11 or later", "请安装 Python 3.11 或更高版本")
+        if sys.version_info < (3, 11)
+        else None
+    )
     yield Finding("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}", old)
     for package in PACKAGES:
         try:

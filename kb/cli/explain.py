@@ -18,9 +18,15 @@ def command(
     session: Session,
     name: Annotated[
         list[str],
-        typer.Argument(metavar="NAME…", help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"), autocompletion=complete_names),
+        typer.Argument(
+            metavar="NAME…",
+            help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
+            autocompletion=complete_names,
+        ),
     ],
-    brief: Annotated[bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> None:
     match = session.store.find(" ".join(name))
@@ -28,11 +34,11 @@ def command(
     if as_json:
         session.print_json({key: value for key, value in card.items() if key != "link_names"})
         return
-    from kb.cli.card import WIDEST, render_brief, render_card
+    from kb.cli.card import WIDEST, Style, render_brief, render_card
 
     session.console.width = min(session.console.width, WIDEST)
     render = render_brief if brief else render_card
-    session.print(render(card, session.languages, _note(match)))
+    session.print(render(card, Style(session.languages, _note(match), framed=session.console.is_terminal)))
 
 
 def _note(match: Match) -> Bilingual | None:
@@ -40,7 +46,10 @@ def _note(match: Match) -> Bilingual | None:
     if match.status not in ALIAS_STATUS:
         return None
     what = ALIAS_STATUS[match.status]
+    article, same = "a" if match.status == "misnomer" else "an", match.name.en == match.name.zh
+    en = match.name.en if same else f"{match.name.en} ({match.name.zh})"
+    zh = match.name.zh if same else f"{match.name.zh}（{match.name.en}）"
     return Bilingual(
-        f"'{match.text}' is {'a' if match.status == 'misnomer' else 'an'} {what.en}; the standard term is {match.name.en} ({match.name.zh}).",
-        f"“{match.text}”是{what.zh}；标准术语是{match.name.zh}（{match.name.en}）。",
+        f"'{match.text}' is {article} {what.en}; the standard term is {en}.",
+        f"“{match.text}”是{what.zh}，标准术语：{zh}。",
     )

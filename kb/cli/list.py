@@ -16,30 +16,45 @@ from kb.text import Bilingual
 
 def command(
     session: Session,
-    kind: Annotated[str, typer.Option("--type", "-t", help=both("Only of this type.", "只列此类型。"), show_default=False)] = "",
-    area: Annotated[str, typer.Option("--area", "-a", help=both("Only of this area.", "只列此领域。"), show_default=False)] = "",
+    kind: Annotated[
+        str, typer.Option("--type", "-t", help=both("Only of this type.", "只列此类型。"), show_default=False)
+    ] = "",
+    area: Annotated[
+        str, typer.Option("--area", "-a", help=both("Only of this area.", "只列此领域。"), show_default=False)
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> None:
-    kind, area = _known(kind, TYPES, Bilingual("type", "类型")), _known(area, AREAS, Bilingual("area", "领域"))
+    kind, area = (
+        _known(kind, TYPES, Bilingual("type", "类型")),
+        _known(area, AREAS, Bilingual("area", "领域")),
+    )
     rows = [row for row in session.store.rows() if kind in ("", row.type) and (not area or area in row.areas)]
     if as_json:
         session.print_json([_record(row) for row in rows])
         return
-    from kb.cli.rows import render_rows
+    from kb.cli.rows import plain_rows, render_rows
 
-    session.print(render_rows(rows, session.languages, session.console))
-    session.notes.print(session.say(f"{len(rows)} concepts", f"共 {len(rows)} 个概念"), style="dim")
+    if session.console.is_terminal:
+        session.print(render_rows(rows, session.languages, session.console))
+    elif rows:
+        print(plain_rows(rows))
+    session.note(f"{len(rows)} concepts", f"共 {len(rows)} 个概念")
 
 
 def _known(given: str, names: dict[str, Bilingual], what: Bilingual) -> str:
-    """The key that a word in either language means."""
+    """The key that a word in either language means; part of a word will do where only one key has it."""
+    word = given.casefold()
     for key, said in names.items():
-        if given.casefold() in (key, said.en, said.zh):
+        if word in (key, said.en, said.zh):
             return key
+    near = [key for key, said in names.items() if word and any(word in text for text in (key, *said))]
+    if len(near) == 1:
+        return near[0]
     if given:
         en, zh = ", ".join(names), "、".join(f"{key}（{said.zh}）" for key, said in names.items())
         raise KbError(
-            Bilingual(f"no {what.en} '{given}'", f"没有{what.zh}“{given}”"), Bilingual(f"known: {en}", f"可用：{zh}")
+            Bilingual(f"no {what.en} '{given}'", f"没有{what.zh}“{given}”"),
+            Bilingual(f"known: {en}", f"可用：{zh}"),
         )
     return ""
 

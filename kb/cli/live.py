@@ -19,7 +19,11 @@ class LiveCurves:
     def __init__(self, console: Console, title: str) -> None:
         self.console = console
         self.series: dict[str, tuple[list[float], list[float]]] = {}
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:>3.0f}%"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+        )
         self.progress = Progress(*columns, TimeElapsedColumn(), console=console, expand=True)
         self.task = self.progress.add_task(title, total=1.0)
         self.live = Live(self.progress, console=console, refresh_per_second=8, transient=True)
@@ -29,7 +33,9 @@ class LiveCurves:
             self.live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.live.stop()
 
     def __call__(self, done: float, points: Mapping[str, float]) -> None:

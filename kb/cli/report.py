@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kb.cli.plain import printable
 from kb.cli.card import Flow
+from kb.cli.plain import printable
 from kb.runner import Demo, Report, Verdict
 from kb.text import Bilingual, Language
 
@@ -74,21 +74,40 @@ def _small(title: str, figure: dict[str, Any], language: Language) -> Table:
 def render_demos(demos: Iterable[Demo], language: Language) -> Table:
     """Every demo: its id, title, number of claims and CPU seconds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, column in enumerate(("id", "演示" if language == "zh" else "demo", "论断" if language == "zh" else "claims", "CPU s")):
-        table.add_column(column, justify="right" if i > 1 else "left", no_wrap=i != 1, style="bold cyan" if i == 0 else "")
+    for i, column in enumerate(
+        ("id", "演示" if language == "zh" else "demo", "论断" if language == "zh" else "claims", "CPU s")
+    ):
+        table.add_column(
+            column, justify="right" if i > 1 else "left", no_wrap=i != 1, style="bold cyan" if i == 0 else ""
+        )
     for demo in demos:
-        table.add_row(demo.id, Flow(Text(printable(demo.title.of(language)))), str(len(demo.claims)), f"{demo.cpu_seconds:g}")
+        table.add_row(
+            demo.id,
+            Flow(Text(printable(demo.title.of(language)))),
+            str(len(demo.claims)),
+            f"{demo.cpu_seconds:g}",
+        )
     return table
 
 
 def render_summary(results: Sequence[tuple[Demo, Report | str]], language: Language) -> Table:
     """`kb demo --all`: one line a demo, the failures named."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("demo", "结论" if language == "zh" else "verdict", "CPU s", "论断" if language == "zh" else "claims"):
+    for name in (
+        "demo",
+        "结论" if language == "zh" else "verdict",
+        "CPU s",
+        "论断" if language == "zh" else "claims",
+    ):
         table.add_column(name, no_wrap=name != "claims", justify="right" if name == "CPU s" else "left")
     for demo, result in results:
         if isinstance(result, str):
-            table.add_row(demo.id, Text("跳过" if language == "zh" else "skipped", style="yellow"), "", printable(result))
+            table.add_row(
+                demo.id,
+                Text("跳过" if language == "zh" else "skipped", style="yellow"),
+                "",
+                printable(result),
+            )
             continue
         said, style = VERDICTS[result.holds]
         judged = [verdict for verdict in result.verdicts if verdict.holds is not None]

@@ -14,14 +14,18 @@ from kb.store import Row
 from kb.text import Language
 
 
+def plain_rows(rows: Sequence[Row]) -> str:
+    """One line a concept, tab-separated: what a pipe gets."""
+    return "\n".join(printable("\t".join((row.id, row.type, row.name.en, row.name.zh))) for row in rows)
+
+
 def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: Console) -> Text:
-    """One line a concept; tab-separated and whole where nobody looks (a pipe)."""
-    if not console.is_terminal:
-        lines = ("\t".join((row.id, row.type, row.name.en, row.name.zh)) for row in rows)
-        return Text("\n".join(map(printable, lines)), no_wrap=True, overflow="ignore", end="\n" if rows else "")
+    """One line a concept, in columns."""
     first = languages[0]
     names = [printable(row.name.of(first)) for row in rows]
-    others = ["" if row.name.en == row.name.zh else printable(row.name.en if first == "zh" else row.name.zh) for row in rows]
+    others = [
+        "" if row.name.en == row.name.zh else printable(row.name.en if first == "zh" else row.name.zh) for row in rows
+    ]
     kinds = [TYPES[row.type].of(first) for row in rows]
     widths = [min(max(map(cell_len, column), default=0), 36) for column in (names, others, kinds)]
     room = console.width - sum(widths) - 6

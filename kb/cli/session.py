@@ -28,15 +28,14 @@ class Session:
     def start(cls, lang: str = "", data: str = "", color: str = "", pager: bool = True) -> Session:
         """Settings with the shared options laid over them."""
         settings = load_settings()
-        given = {"language": lang, "data": data, "color": color}
-        settings = replace(settings, **{key: value for key, value in given.items() if value})
-        return cls(replace(settings, pager=settings.pager and pager))
+        language, data, color = lang or settings.language, data or settings.data, color or settings.color
+        return cls(replace(settings, language=language, data=data, color=color, pager=settings.pager and pager))
 
     @property
     def language(self) -> Language:
         """The language of messages, and of content where one is shown."""
         chosen = self.settings.language
-        return chosen if chosen in LANGUAGES else locale_language()  # type: ignore[return-value]  # narrowed by `in`
+        return next((language for language in LANGUAGES if language == chosen), locale_language())
 
     @property
     def languages(self) -> tuple[Language, ...]:
@@ -67,7 +66,7 @@ class Session:
         return make_console(self.settings.color, stderr=True)
 
     def print(self, *renderables: RenderableType) -> None:
-        """Show an answer, through the pager where it is taller than the terminal."""
+        """Show an answer: undecorated in a pipe, through the pager where it is taller than the terminal."""
         if not (self.settings.pager and self.console.is_terminal and sys.stdin.isatty()):
             for renderable in renderables:
                 self.console.print(renderable)
@@ -76,6 +75,10 @@ class Session:
             for renderable in renderables:
                 self.console.print(renderable)
         page(capture.get(), self.console.height)
+
+    def note(self, en: str, zh: str, style: str = "dim") -> None:
+        """Say something beside the answer, on standard error."""
+        self.notes.print(self.say(en, zh), style=style, markup=False, soft_wrap=True)
 
     def print_json(self, value: Any) -> None:
         """Show a value as JSON, one document, keys in their order."""

@@ -122,7 +122,12 @@ def make_region(card: Mapping[str, Any], languages: tuple[Language, ...], link: 
     parts = [_names(card, first)]
     for language in languages:
         parts += _prose(card, language, link)
-    parts += [*_formula(card, first), *_relations(card, first, link), *_sources(card, first), *_demo(card, languages)]
+    parts += [
+        *_formula(card, first),
+        *_relations(card, first, link),
+        *_sources(card, first),
+        *_demo(card, languages),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -176,10 +181,10 @@ def _relations(card: Mapping[str, Any], language: Language, link: Link) -> list[
 
 
 def _sources(card: Mapping[str, Any], language: Language) -> list[str]:
-    lines = [
-        f"- {escape(s['author'])}, [{escape(s['title'])}](<{s['url'].replace('>', '%3E').replace('<', '%3C')}>), {s['year']}"
-        for s in card["sources"]
-    ]
+    lines = []
+    for source in card["sources"]:
+        url = source["url"].replace("<", "%3C").replace(">", "%3E")
+        lines.append(f"- {escape(source['author'])}, [{escape(source['title'])}](<{url}>), {source['year']}")
     return ["## " + Bilingual("Sources", "文献").of(language), "\n".join(lines)] if lines else []
 
 

@@ -105,7 +105,9 @@ def _markdown(folder: Path) -> Iterator[Path]:
     """Every note of the vault; hidden folders and links are left alone."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files) if name.endswith(".md") and not Path(parent, name).is_symlink())
+        yield from (
+            Path(parent, name) for name in sorted(files) if name.endswith(".md") and not Path(parent, name).is_symlink()
+        )
 
 
 def _plan(cards: Sequence[Mapping[str, Any]], vault: Vault, options: Options) -> list[Step]:
@@ -125,8 +127,12 @@ def _paths(cards: Sequence[Mapping[str, Any]], vault: Vault, language: Language)
         id, title = card["id"], note_name(card["name"][language])
         wanted = next(
             path
-            for path in (f"{SUBFOLDER}/{title}{suffix}.md" for suffix in ("", f" ({id})", *(f" ({id} {n})" for n in range(2, 99))))
-            if collision_key(path) not in used and (collision_key(path) not in vault.taken or collision_key(path) in ours)
+            for path in (
+                f"{SUBFOLDER}/{title}{suffix}.md"
+                for suffix in ("", f" ({id})", *(f" ({id} {n})" for n in range(2, 99)))
+            )
+            if collision_key(path) not in used
+            and (collision_key(path) not in vault.taken or collision_key(path) in ours)
         )
         here = vault.notes.get(id, ("", ""))[0]
         remembered = vault.known.get(id, {}).get("path", wanted)
@@ -205,7 +211,10 @@ def _carry_out(steps: Sequence[Step], vault: Vault, cards: Mapping[str, Mapping[
             target.unlink()
     paths = {step.id: step.path for step in steps if step.id in cards}
     notes = {
-        step.id: {"path": step.path, "owned": make_properties(cards[step.id], Path(step.path).stem, _linker(paths, step.path))}
+        step.id: {
+            "path": step.path,
+            "owned": make_properties(cards[step.id], Path(step.path).stem, _linker(paths, step.path)),
+        }
         for step in steps
         if step.id in cards and step.action != "conflict"
     }

@@ -54,7 +54,12 @@ class Semantic:
 
 
 def search(
-    store: Store, query: str, *, k: int = 10, mode: Mode = "hybrid", semantic: Callable[[], Semantic] | None = None
+    store: Store,
+    query: str,
+    *,
+    k: int = 10,
+    mode: Mode = "hybrid",
+    semantic: Callable[[], Semantic] | None = None,
 ) -> list[Hit]:
     """The concepts that a query means, best first: exact names, then the blend.
 

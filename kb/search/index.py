@@ -88,9 +88,7 @@ def _read(path: Path, key: str | None) -> Index | None:
     return index if len(index.starts) == len(index.ids) and len(index.hashes) == len(vectors) else None
 
 
-def _build(
-    store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Callable[[int, int], None]
-) -> Index:
+def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Callable[[int, int], None]) -> Index:
     import numpy as np
 
     rows = store.connection.execute("SELECT id, text FROM passage ORDER BY rowid").fetchall()

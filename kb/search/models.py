@@ -71,7 +71,9 @@ def _load(model: str, device: str) -> Any:
         from sentence_transformers import SentenceTransformer
 
         options = {"use_safetensors": True}
-        return SentenceTransformer(model, device=device, local_files_only=True, trust_remote_code=False, model_kwargs=options)
+        return SentenceTransformer(
+            model, device=device, local_files_only=True, trust_remote_code=False, model_kwargs=options
+        )
     except ImportError as error:
         raise KbError(
             Bilingual("sentence-transformers is not installed", "未安装 sentence-transformers"),
@@ -80,5 +82,8 @@ def _load(model: str, device: str) -> Any:
     except (OSError, ValueError) as error:
         raise KbError(
             Bilingual(f"no model '{model}' on this machine", f"本机没有模型“{model}”"),
-            Bilingual("name a sentence-transformers folder, or leave --model out", "请指定 sentence-transformers 模型文件夹，或不带 --model"),
+            Bilingual(
+                "name a sentence-transformers folder, or leave --model out",
+                "请指定 sentence-transformers 模型文件夹，或不带 --model",
+            ),
         ) from error

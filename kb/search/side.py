@@ -12,7 +12,10 @@ from kb.store import Store
 
 
 def open_semantic(
-    store: Store, model: str = "", device: str = "auto", notify: Callable[[int, int], None] = lambda done, total: None
+    store: Store,
+    model: str = "",
+    device: str = "auto",
+    notify: Callable[[int, int], None] = lambda done, total: None,
 ) -> Semantic:
     """The encoder of a name on a device, and its vectors; texts that are new are embedded now.
 
