@@ -1,4 +1,4 @@
-"""Traditional characters and their simplified forms; made by scripts/build_han.py from OpenCC (Apache-2.0)."""
+"""Traditional characters and their simplified forms; scripts/build_han.py, from OpenCC (Apache-2.0)."""
 
 TRADITIONAL = (
     "㑮㑯㑳㑶㒓㓄㓨㔋㖮㗲㗿㘉㘓㘔㘚㛝㜄㜏㜐㜗㜢㜷㞞㟺㠏㠣㢗㢝㥮㦎㦛㦞㨻㩋㩜㩳㩵㪎㯤㰙㵗㵾㶆㷍㷿㸇㹽㺏㺜㻶㿖㿗"

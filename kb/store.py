@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,10 @@ from kb.surface import fold, strip_tones
 from kb.text import Bilingual
 
 SCHEMA = f"1-{__version__}"
+
+
+Opened = tuple[sqlite3.Connection, Path | None]
+"""A snapshot, and where it lies; None where it lives in memory."""
 
 
 class Match(NamedTuple):
@@ -47,20 +52,29 @@ class Row(NamedTuple):
 class Store:
     """Read access to one snapshot; use `open_store`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
-        self.connection, self.path = connection, path
+    def __init__(self, opened: Opened, rebuild: Callable[[], Opened]) -> None:
+        self.connection, self.path = opened
+        self._rebuild = rebuild
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query; a snapshot that turns out to be damaged is built anew first."""
+        try:
+            return self.connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError:
+            self.connection.close()
+            self.connection, self.path = self._rebuild()
+            return self.connection.execute(sql, values).fetchall()
 
     def meta(self, key: str) -> str:
         """A value of the snapshot's own description: schema, stamp, source, passages."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else ""
+        return next((str(value) for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,))), "")
 
     def resolve(self, name: str) -> list[Match]:
         """Every concept that a name means: none, one, or the candidates of an ambiguous one."""
         query = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
                    WHERE key = ? AND status != 'pinyin'"""
         found: dict[str, Match] = {}
-        for id, text, status, en, zh in self.connection.execute(query, (fold(name),)):
+        for id, text, status, en, zh in self.query(query, (fold(name),)):
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
         return list(found.values())
 
@@ -95,15 +109,15 @@ class Store:
         Raises:
             KeyError: no such id.
         """
-        row = self.connection.execute("SELECT json FROM card WHERE id = ?", (id,)).fetchone()
-        if row is None:
+        rows = self.query("SELECT json FROM card WHERE id = ?", (id,))
+        if not rows:
             raise KeyError(id)
-        card: dict[str, Any] = json.loads(row[0])
+        card: dict[str, Any] = json.loads(rows[0][0])
         return card
 
     def concepts(self) -> Iterator[Concept]:
         """Every concept, by id."""
-        for (text,) in self.connection.execute("SELECT json FROM card ORDER BY id"):
+        for (text,) in self.query("SELECT json FROM card ORDER BY id"):
             yield Concept.from_json(json.loads(text))
 
     def rows(self) -> list[Row]:
@@ -111,7 +125,7 @@ class Store:
         query = "SELECT id, type, areas, name_en, name_zh, summary_en, summary_zh, demo FROM card ORDER BY id"
         return [
             Row(id, kind, tuple(areas.split()), Bilingual(en, zh), Bilingual(say_en, say_zh), demo)
-            for id, kind, areas, en, zh, say_en, say_zh, demo in self.connection.execute(query)
+            for id, kind, areas, en, zh, say_en, say_zh, demo in self.query(query)
         ]
 
     def neighbours(self, name: str, limit: int = 5) -> list[Match]:
@@ -119,7 +133,7 @@ class Store:
         from rapidfuzz import fuzz, process
 
         query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)"
-        rows = self.connection.execute(query).fetchall()
+        rows = self.query(query)
         key = fold(strip_tones(name) if not any("\u3400" <= c <= "\u9fff" for c in name) else name)
         cutoff = 60 if len(key) > 3 else 45
         ranked = process.extract(key, [row[0] for row in rows], scorer=fuzz.ratio, limit=40, score_cutoff=cutoff)
@@ -145,14 +159,11 @@ def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
     stamp = _stamp(sources)
     where = hashlib.sha256("\0".join(str(path.resolve()) for path in sources).encode()).hexdigest()[:16]
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
-    store = _open_fresh(path, stamp, sources)
-    return store or _build(path, data, overlay, {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources)})
 
+    def build() -> Opened:
+        return _build(path, data, overlay, {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources)})
 
-def forget(path: Path | None) -> None:
-    """Delete a snapshot that turned out to be damaged; the next `open_store` builds it again."""
-    if path is not None:
-        path.unlink(missing_ok=True)
+    return Store(_open_fresh(path, stamp, sources) or build(), build)
 
 
 def _stamp(sources: list[Path]) -> str:
@@ -174,18 +185,20 @@ def _digest(sources: list[Path]) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-def _open_fresh(path: Path, stamp: str, sources: list[Path]) -> Store | None:
+def _open_fresh(path: Path, stamp: str, sources: list[Path]) -> Opened | None:
+    """The snapshot, where it is there, whole at its head, and of the sources as they are."""
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        store = Store(connection, path)
-        if store.meta("schema") == SCHEMA and store.meta("stamp") == stamp:
-            return store
-        if store.meta("schema") == SCHEMA and store.meta("source") == _digest(sources):
+        meta = dict(connection.execute("SELECT key, value FROM meta"))
+        fresh = meta.get("schema") == SCHEMA and meta.get("stamp") == stamp
+        if not fresh and meta.get("schema") == SCHEMA and meta.get("source") == _digest(sources):
             _restamp(path, stamp)
-            return store
-        connection.close()
+            fresh = True
     except sqlite3.Error:
-        pass  # missing or damaged: built anew
+        return None  # missing or damaged: built anew
+    if fresh:
+        return connection, path
+    connection.close()
     return None
 
 
@@ -199,7 +212,7 @@ def _restamp(path: Path, stamp: str) -> None:
         pass
 
 
-def _build(path: Path, data: Path, overlay: Path | None, meta: dict[str, str]) -> Store:
+def _build(path: Path, data: Path, overlay: Path | None, meta: dict[str, str]) -> Opened:
     from kb.compile import compile_into
 
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -212,13 +225,11 @@ def _build(path: Path, data: Path, overlay: Path | None, meta: dict[str, str]) -
         finally:
             connection.close()
         temporary.replace(path)
-        return Store(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), path)
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), path
     except (OSError, sqlite3.OperationalError):
         connection = sqlite3.connect(":memory:")
         compile_into(connection, data, overlay, meta)
-        return Store(connection, None)
+        return connection, None
     finally:
-        try:
+        with suppress(OSError):  # a folder that cannot be written holds nothing of ours
             temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # a folder that cannot be written holds nothing of ours

@@ -16,4 +16,4 @@ def complete_names(incomplete: str) -> list[str]:
         store = Session.start().store
     except KbError:
         return []
-    return [text for (text,) in store.connection.execute(query, (key, key + "\U0010ffff"))]
+    return [text for (text,) in store.query(query, (key, key + "\U0010ffff"))]

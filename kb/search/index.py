@@ -91,7 +91,7 @@ def _read(path: Path, key: str | None) -> Index | None:
 def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Callable[[int, int], None]) -> Index:
     import numpy as np
 
-    rows = store.connection.execute("SELECT id, text FROM passage ORDER BY rowid").fetchall()
+    rows = store.query("SELECT id, text FROM passage ORDER BY rowid")
     hashes = np.array([_hash(text) for _, text in rows], dtype=np.uint64)
     known: dict[int, Matrix] = {}
     for path in paths:

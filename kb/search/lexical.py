@@ -99,4 +99,4 @@ def lexical_scores(store: Store, query: str, limit: int = 100) -> dict[str, floa
     sql = (
         f"SELECT id, -bm25(lexical, {weights}) AS score FROM lexical WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?"
     )
-    return dict(store.connection.execute(sql, (match, limit)).fetchall())
+    return dict(store.query(sql, (match, limit)))

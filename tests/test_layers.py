@@ -1,0 +1,87 @@
+"""The architecture: imports only point down, and commands load only what they need."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, SAMPLE
+
+RANKS = {
+    "text": 0, "han": 0, "errors": 1, "words": 1, "surface": 1, "wiki": 1, "formula": 1, "paths": 1,
+    "model": 2, "prose": 2, "settings": 2, "fields": 3, "source": 4, "graph": 4, "lint": 5, "compile": 5, "store": 5,
+    "runner": 6, "figures": 6, "search": 6, "export": 6, "base": 7, "cli": 8,
+}  # fmt: skip
+SIBLINGS = {"runner", "figures", "search", "export"}
+SLOW = ("torch", "networkx", "numpy", "yaml", "sentence_transformers", "onnxruntime", "matplotlib", "pydantic", "sklearn")
+
+
+def room(path: Path) -> str:
+    """The part of the package that a file belongs to."""
+    relative = path.relative_to(ROOT / "kb")
+    return relative.parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The rooms of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "kb":
+            modules = [f"kb.{alias.name}" for alias in node.names]
+        found |= {module.split(".")[1] for module in modules if module.startswith("kb.")}
+    return found - {"__version__"}
+
+
+MODULES = [path for path in sorted((ROOT / "kb").rglob("*.py")) if "demos" not in path.parts and path.parent.name != "kb" or
+           path.parent.name == "kb" and not path.stem.startswith("__")]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_point_down(path: Path) -> None:
+    here = room(path)
+    for other in imported(path) - {here}:
+        assert RANKS[other] <= RANKS[here], f"{here} imports {other}"
+        if {here, other} <= SIBLINGS:
+            assert (here, other) == ("search", "runner"), f"{here} imports its sibling {other}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "kb" / "demos").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_demo_imports_nothing_of_ours(path: Path) -> None:
+    assert not imported(path)
+
+
+def loaded(*arguments: str, tmp_path: Path, code: int = 0) -> set[str]:
+    """The top-level modules that a command loads."""
+    environment = {**os.environ, "KB_DATA": str(SAMPLE), "KB_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-X", "importtime", "-m", "kb", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == code, done.stderr[-500:]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("explain", "LSTM"), ("explain", "LSTM", "--json"), ("list",), ("--help",), ("--version",), ("demo", "--list"), ("search", "--mode", "lexical", "LSTM")],
+    ids=" ".join,
+)
+def test_reading_loads_nothing_slow(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    loaded("explain", "LSTM", tmp_path=tmp_path)  # the snapshot, which needs YAML and NetworkX, is built here
+    assert not loaded(*arguments, tmp_path=tmp_path) & set(SLOW)
+
+
+def test_the_miss_of_a_name_loads_no_more_than_the_matcher(tmp_path: Path) -> None:
+    loaded("explain", "LSTM", tmp_path=tmp_path)
+    assert not loaded("explain", "LTSM", tmp_path=tmp_path, code=1) & set(SLOW)
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    code = "import sys; before = set(sys.modules); import kb; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "['__future__', 'kb', 'typing']" or "torch" not in done.stdout
