@@ -17,7 +17,17 @@ RANKS = {
     "runner": 6, "figures": 6, "search": 6, "export": 6, "base": 7, "cli": 8,
 }  # fmt: skip
 SIBLINGS = {"runner", "figures", "search", "export"}
-SLOW = ("torch", "networkx", "numpy", "yaml", "sentence_transformers", "onnxruntime", "matplotlib", "pydantic", "sklearn")
+SLOW = (
+    "torch",
+    "networkx",
+    "numpy",
+    "yaml",
+    "sentence_transformers",
+    "onnxruntime",
+    "matplotlib",
+    "pydantic",
+    "sklearn",
+)
 
 
 def room(path: Path) -> str:
@@ -38,8 +48,8 @@ def imported(path: Path) -> set[str]:
     return found - {"__version__"}
 
 
-MODULES = [path for path in sorted((ROOT / "kb").rglob("*.py")) if "demos" not in path.parts and path.parent.name != "kb" or
-           path.parent.name == "kb" and not path.stem.startswith("__")]  # fmt: skip
+MODULES = [path for path in sorted((ROOT / "kb").rglob("*.py")) if ("demos" not in path.parts and path.parent.name != "kb") or
+           (path.parent.name == "kb" and not path.stem.startswith("__"))]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -68,7 +78,15 @@ def loaded(*arguments: str, tmp_path: Path, code: int = 0) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("explain", "LSTM"), ("explain", "LSTM", "--json"), ("list",), ("--help",), ("--version",), ("demo", "--list"), ("search", "--mode", "lexical", "LSTM")],
+    [
+        ("explain", "LSTM"),
+        ("explain", "LSTM", "--json"),
+        ("list",),
+        ("--help",),
+        ("--version",),
+        ("demo", "--list"),
+        ("search", "--mode", "lexical", "LSTM"),
+    ],
     ids=" ".join,
 )
 def test_reading_loads_nothing_slow(arguments: tuple[str, ...], tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def test_a_cycle_is_found(check: Check) -> None:
 
 
 def test_a_symmetric_link_written_twice_is_found(check: Check) -> None:
-    found = check("{rel: is_a, to: recurrent-neural-network}\n    - {rel: mitigates", "{rel: alternative_to, to: gated-recurrent-unit}\n    - {rel: mitigates")
+    found = check(
+        "{rel: is_a, to: recurrent-neural-network}\n    - {rel: mitigates",
+        "{rel: alternative_to, to: gated-recurrent-unit}\n    - {rel: mitigates",
+    )
     assert any("says so already" in line for line in found), found
 
 

