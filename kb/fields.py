@@ -168,14 +168,27 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f"
+_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—"
+_MARKS = "，。、；：？！（）《》「」“”‘’…—"
+_JOINS = (  # a wrapped line is joined without a space between 汉字, also inside a link, and beside full-width marks
+    rf"(?<=[{_WIDE}])\s*\n\s*(?=[{_WIDE}])",
+    rf"(?<=[{_WIDE}])\s*\n\s*(?=\[\[[^\[\]|]+\|[{_WIDE}])",
+    rf"(?<=[{_WIDE}]\]\])\s*\n\s*(?=[{_WIDE}])",
+    rf"(?<=[{_MARKS}])\s*\n\s*|\s*\n\s*(?=[{_MARKS}])",
+)
 
 
 def unwrap(value: str) -> str:
-    """Join lines that were wrapped for the editor; a blank line stays, and 汉字 are joined without a space."""
+    """Join lines that were wrapped for the editor; a blank line stays."""
     paragraphs = re.split(r"\n[ \t]*\n", value.strip())
-    joined = (re.sub(rf"(?<=[{CJK}])[ \t]*\n[ \t]*(?=[{CJK}])", "", paragraph) for paragraph in paragraphs)
-    return "\n\n".join(re.sub(r"[ \t]*\n[ \t]*", " ", paragraph.strip()) for paragraph in joined)
+    return "\n\n".join(_unwrap_one(paragraph) for paragraph in paragraphs)
+
+
+def _unwrap_one(paragraph: str) -> str:
+    if not paragraph.isascii():
+        for join_here in _JOINS:
+            paragraph = re.sub(join_here, "", paragraph)
+    return re.sub(r"[ \t]*\n[ \t]*", " ", paragraph.strip())
 
 
 TEXT = text()

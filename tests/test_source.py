@@ -82,6 +82,8 @@ def test_wrapped_lines_join_as_each_language_does() -> None:
     assert unwrap("two\n  words") == "two words"
     assert unwrap("两\n  行，\n文字") == "两行，文字"
     assert unwrap("用\nPyTorch\n写") == "用 PyTorch 写"
+    assert unwrap("见\n[[a|甲]]\n。") == "见[[a|甲]]。"
+    assert unwrap("甲，\nGPU 与\n[[b|GPU]]") == "甲，GPU 与 [[b|GPU]]"
     assert unwrap("one\n\n two") == "one\n\ntwo"
 
 

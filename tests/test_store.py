@@ -130,13 +130,6 @@ def test_an_ambiguous_name_lists_its_candidates(own: Path, tmp_path: Path) -> No
 
 def test_every_surface_form_resolves_in_any_dress(opened: Callable[[], Store]) -> None:
     store = opened()
-    for dressed in (
-        "lstm",
-        "ＬＳＴＭ",
-        " L S T M ",
-        "Long-Short-Term-Memory",
-        "《长短期记忆网络》",
-        "長短期記憶網絡",
-        "long_short term memory",
-    ):
+    dresses = "lstm|ＬＳＴＭ| L S T M |Long-Short-Term-Memory|《长短期记忆网络》|長短期記憶網絡|long_short term memory"
+    for dressed in dresses.split("|"):
         assert store.find(dressed).id == "long-short-term-memory", dressed

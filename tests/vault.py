@@ -67,6 +67,6 @@ def faults(vault: Path) -> list[str]:
             for match in LINK.finditer(text):
                 if resolve(vault, path, match[1]) is None:
                     found.append(f"{path.name}: no note {match[1]}")
-        if re.search(r"%%[^%]*\[\[[^%]*%%", body.replace("\n", " ")) and not body.count("%%") % 2 == 0:
+        if any("[[" in comment for comment in re.findall(r"%%.*?%%", body, re.DOTALL)):
             found.append(f"{path.name}: a link inside a comment")
     return found

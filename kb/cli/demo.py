@@ -152,11 +152,12 @@ def _list(session: Session, as_json: bool) -> int:
 def _show_code(session: Session, demo: Demo, target: Path | None) -> int:
     source = demo.path.read_text(encoding="utf-8")
     if target is None:
+        if not session.console.is_terminal:
+            print(source, end="")
+            return 0
         from rich.syntax import Syntax
 
-        session.print(
-            Syntax(source, "python", background_color="default") if session.console.is_terminal else source.rstrip()
-        )
+        session.print(Syntax(source, "python", background_color="default"))
         return 0
     if target.exists():
         raise KbError(

@@ -1,0 +1,31 @@
+"""Every claim of every demo, at its full budget, on several seeds: it holds, and its control does not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from kb.runner import Demo, all_demos, judge, run_demo
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("demo", sorted(all_demos(), key=lambda demo: -demo.cpu_seconds), ids=lambda demo: demo.id)
+def test_the_claims_hold_and_the_controls_fail(demo: Demo, seed: int) -> None:
+    if demo.missing:
+        pytest.fail(f"install what it needs: {demo.missing}")
+    shares: list[float] = []
+    report = run_demo(demo, seed=seed, listen=lambda done, _: shares.append(done))
+    for verdict in report.verdicts:
+        assert verdict.holds is not False, (verdict.claim.name, verdict.value, verdict.claim.threshold, verdict.control)
+        if verdict.claim.control:  # fed its own control, the claim must fail
+            fooled = {verdict.claim.name: verdict.control, verdict.claim.control: verdict.control}
+            assert judge(verdict.claim, fooled).holds is not True
+    assert shares
+    assert shares == sorted(shares)
+    assert math.isclose(shares[-1], 1.0, abs_tol=0.05)
+    assert torch.get_num_threads() == 1
