@@ -67,8 +67,7 @@ def test_a_cycle_is_found(check: Check) -> None:
 
 
 def test_a_symmetric_link_written_twice_is_found(check: Check) -> None:
-    old = "{rel: is_a, to: recurrent-neural-network}
-    - {rel: mitigates"
+    old = "{rel: is_a, to: recurrent-neural-network}\n    - {rel: mitigates"
     found = check(old, old.replace("is_a, to: recurrent-neural-network", "alternative_to, to: gated-recurrent-unit"))
     assert any("says so already" in line for line in found), found
 

@@ -19,7 +19,8 @@ from kb.text import Bilingual
 DEMOS = all_demos()
 REQUIRED = (
     "transformer lstm gan vanishing-gradient batch-normalization dropout attention adam cnn resnet vae gpt "
-    "knowledge-distillation federated-learning object-detection-yolo policy-gradient word2vec metrics graph-neural-network"
+    "knowledge-distillation federated-learning object-detection-yolo policy-gradient word2vec metrics "
+    "graph-neural-network"
 ).split()
 
 
