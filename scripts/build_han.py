@@ -9,7 +9,7 @@ from pathlib import Path
 
 import opencc
 
-HEAD = '''"""Traditional characters and their simplified forms; made by scripts/build_han.py from OpenCC (Apache-2.0)."""
+HEAD = '''"""Traditional characters and their simplified forms; scripts/build_han.py, from OpenCC (Apache-2.0)."""
 
 TRADITIONAL = (
 {traditional}

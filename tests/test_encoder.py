@@ -15,8 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from kb.errors import KbError
-from kb.search.encoder import PREFIX, OnnxEncoder, UnigramTokenizer, available_devices, verify
+from kb.search.encoder import PREFIX, OnnxEncoder, available_devices, verify
 from kb.search.expand import expand
+from kb.search.tokenizer import UnigramTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "encoder"

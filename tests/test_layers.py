@@ -17,17 +17,7 @@ RANKS = {
     "runner": 6, "figures": 6, "search": 6, "export": 6, "base": 7, "cli": 8,
 }  # fmt: skip
 SIBLINGS = {"runner", "figures", "search", "export"}
-SLOW = (
-    "torch",
-    "networkx",
-    "numpy",
-    "yaml",
-    "sentence_transformers",
-    "onnxruntime",
-    "matplotlib",
-    "pydantic",
-    "sklearn",
-)
+SLOW = set("torch networkx numpy yaml sentence_transformers onnxruntime matplotlib pydantic sklearn".split())
 
 
 def room(path: Path) -> str:

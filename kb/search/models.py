@@ -40,8 +40,7 @@ def expanded() -> Path:
     """The bundled model as a sentence-transformers folder in the cache, made on first use."""
     from kb.search.expand import expand
 
-    target = cache_dir() / f"{BUNDLED}-expanded"
-    return target if (target / "modules.json").exists() else expand(shipped_data() / "encoder", target)
+    return expand(shipped_data() / "encoder", cache_dir() / f"{BUNDLED}-expanded")
 
 
 class TorchEncoder:
