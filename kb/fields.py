@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from kb.model import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS, Link, Source
+from kb.model import Link, Source
 from kb.text import LANGUAGES, Bilingual
+from kb.vocabulary import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS
 
 Report = Callable[[Node, str, Bilingual], None]
 """Called with the node at fault, the field's path and what is wrong."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import networkx as nx
 
 from kb import wiki
-from kb.model import RELATIONS, SYMMETRIC, Concept
+from kb.model import Concept
+from kb.vocabulary import RELATIONS, SYMMETRIC
 
 
 def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:

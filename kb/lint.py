@@ -12,10 +12,11 @@ from pathlib import Path
 
 from kb import prose, wiki
 from kb.formula import to_terminal
-from kb.model import ACYCLIC, SYMMETRIC, WITH_REASON, Concept
+from kb.model import Concept
 from kb.source import Entry, Problem, check_entries, make_concept, read_entries
 from kb.surface import fold
 from kb.text import LANGUAGES, Bilingual
+from kb.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
 
 Finding = tuple[str, Bilingual]
 """A field's path, and what is wrong with it."""

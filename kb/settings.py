@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kb.errors import KbError
 from kb.paths import config_dir, shipped_data
@@ -14,8 +13,7 @@ from kb.text import Bilingual, Language
 CHOICES = {"language": ("en", "zh", "both"), "color": ("auto", "always", "never")}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The keys of config.toml; every one may be left out."""
 
     language: str = ""
@@ -61,7 +59,7 @@ def _read(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise KbError(Bilingual(f"{path}: {error}", f"{path}：{error}")) from error
-    kinds = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    kinds = {key: type(value) for key, value in Settings()._asdict().items()}
     for key, value in values.items():
         if key not in kinds:
             known = ", ".join(kinds)

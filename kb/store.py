@@ -7,20 +7,22 @@ cache cannot be written, it lives in memory for the one command.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kb import __version__
 from kb.errors import KbError
-from kb.model import Concept
 from kb.surface import fold, strip_tones
 from kb.text import Bilingual
+
+if TYPE_CHECKING:
+    from kb.model import Concept
 
 SCHEMA = f"1-{__version__}"
 
@@ -117,6 +119,8 @@ class Store:
 
     def concepts(self) -> Iterator[Concept]:
         """Every concept, by id."""
+        from kb.model import Concept
+
         for (text,) in self.query("SELECT json FROM card ORDER BY id"):
             yield Concept.from_json(json.loads(text))
 
@@ -155,9 +159,9 @@ def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
-    sources = [path for path in (data, overlay) if path is not None]
+    sources = [path.resolve() for path in (data, overlay) if path is not None]
     stamp = _stamp(sources)
-    where = hashlib.sha256("\0".join(str(path.resolve()) for path in sources).encode()).hexdigest()[:16]
+    where = f"{zlib.crc32(repr(sources).encode()):08x}"  # the stamp tells two that share it apart
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
 
     def build() -> Opened:
@@ -178,11 +182,14 @@ def _stamp(sources: list[Path]) -> str:
                 "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
             ),
         ) from error
-    return json.dumps([[state.st_mtime_ns, state.st_size] for state in states])
+    return json.dumps([[str(p), state.st_mtime_ns, state.st_size] for p, state in zip(sources, states, strict=True)])
 
 
 def _digest(sources: list[Path]) -> str:
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+    import hashlib
+
+    named = b"\0".join(str(path).encode() + path.read_bytes() for path in sources)
+    return hashlib.sha256(named).hexdigest()
 
 
 def _open_fresh(path: Path, stamp: str, sources: list[Path]) -> Opened | None:

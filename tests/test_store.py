@@ -49,7 +49,7 @@ def test_a_touched_but_equal_source_is_not_compiled_again(opened: Callable[[], S
     before = built(opened())
     os.utime(own, (1, 1))
     assert built(opened()) == before
-    assert json.loads(opened().meta("stamp"))[0][0] == 1_000_000_000
+    assert json.loads(opened().meta("stamp"))[0][1] == 1_000_000_000
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database", b"SQLite format 3\0" + b"\0" * 5000])

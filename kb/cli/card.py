@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from kb import wiki
 from kb.cli.plain import printable
 from kb.cli.wrap import wrap
-from kb.model import AREAS, RELATIONS, TYPES
 from kb.text import Bilingual, Language
+from kb.vocabulary import AREAS, RELATIONS, TYPES
 
 WIDEST = 108
 SHOWN = 6
@@ -52,6 +52,20 @@ class Style:
     languages: tuple[Language, ...]
     note: Bilingual | None = None
     framed: bool = True
+
+
+class Pairs:
+    """Labels in one column, what they label in the other."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, Text]] = []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = max(cell_len(label) for label, _ in self.rows) + 2
+        for label, text in self.rows:
+            for i, line in enumerate(wrap(text, max(options.max_width - width, 10))):
+                shown = set_cell_size("" if i else label, width)
+                yield Text.assemble((shown, "magenta"), line)
 
 
 def render_card(card: dict[str, Any], style: Style) -> RenderableType:
@@ -142,16 +156,14 @@ def _relations(card: dict[str, Any], language: Language) -> Iterator[RenderableT
     groups: dict[str, list[dict[str, Any]]] = {}
     for edge in card["related"]:
         groups.setdefault(edge["rel"], []).append(edge)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="magenta", no_wrap=True)
-    table.add_column()
+    pairs = Pairs()
     for rel in (*OUTWARD, *INWARD):
         if rel in groups:
             label = RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]
-            table.add_row(label.of(language), Flow(_names(groups[rel], language, with_reasons=rel in OUTWARD)))
-    if table.row_count:
+            pairs.rows.append((label.of(language), _names(groups[rel], language, with_reasons=rel in OUTWARD)))
+    if pairs.rows:
         yield Text()
-        yield table
+        yield pairs
 
 
 def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: bool) -> Text:
@@ -169,24 +181,21 @@ def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: boo
 
 
 def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="magenta", no_wrap=True)
-    table.add_column()
+    pairs = Pairs()
     before, after = card["learn_first"], card["leads_to"]
+    dots = Text("…", style="dim")
     if before:
         steps = [Text(printable(step["name"][language])) for step in before[-SHOWN:]]
-        path = Text(" → ", style="dim").join([*([Text("…", style="dim")] if len(before) > SHOWN else []), *steps])
-        table.add_row("先学" if language == "zh" else "learn first", Flow(path))
+        path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
+        pairs.rows.append(("先学" if language == "zh" else "learn first", path))
     if after:
         names = [Text(printable(step["name"][language])) for step in after[:SHOWN]]
-        more = [Text(f"… +{len(after) - SHOWN}", style="dim")] if len(after) > SHOWN else []
-        table.add_row(
-            "再学" if language == "zh" else "leads to",
-            Flow(Text("、" if language == "zh" else ", ").join(names + more)),
-        )
-    if table.row_count:
+        more = [Text(f"… +{len(after) - SHOWN}", style="dim")] * (len(after) > SHOWN)
+        joined = Text("、" if language == "zh" else ", ").join(names + more)
+        pairs.rows.append(("再学" if language == "zh" else "leads to", joined))
+    if pairs.rows:
         yield Text()
-        yield table
+        yield pairs
 
 
 def _sources(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:

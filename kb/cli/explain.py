@@ -9,9 +9,9 @@ import typer
 from kb.cli.app import both
 from kb.cli.names import complete_names
 from kb.cli.session import Session
-from kb.model import ALIAS_STATUS
 from kb.store import Match
 from kb.text import Bilingual
+from kb.vocabulary import ALIAS_STATUS
 
 
 def command(

@@ -9,9 +9,9 @@ import typer
 from kb.cli.app import both
 from kb.cli.session import Session
 from kb.errors import KbError
-from kb.model import AREAS, TYPES
 from kb.store import Row
 from kb.text import Bilingual
+from kb.vocabulary import AREAS, TYPES
 
 
 def command(

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from kb.cli.plain import printable
-from kb.model import TYPES
 from kb.store import Row
 from kb.text import Language
+from kb.vocabulary import TYPES
 
 
 def plain_rows(rows: Sequence[Row]) -> str:

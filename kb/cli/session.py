@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +17,18 @@ if TYPE_CHECKING:
     from kb.store import Store
 
 
-@dataclass
 class Session:
     """What a command works with; made by `kb.cli.app` from the shared options."""
 
-    settings: Settings
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     @classmethod
     def start(cls, lang: str = "", data: str = "", color: str = "", pager: bool = True) -> Session:
         """Settings with the shared options laid over them."""
         settings = load_settings()
         language, data, color = lang or settings.language, data or settings.data, color or settings.color
-        return cls(replace(settings, language=language, data=data, color=color, pager=settings.pager and pager))
+        return cls(settings._replace(language=language, data=data, color=color, pager=settings.pager and pager))
 
     @property
     def language(self) -> Language:

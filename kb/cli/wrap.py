@@ -6,17 +6,13 @@ opening punctuation.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 from rich.cells import cell_len
 from rich.text import Text
 
-_CLOSING = "，。、；：？！）》」』】”’…%,.;:?!)]}"
-_OPENING = "（《「『【“‘([{"
-_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f"
-_ATOM = re.compile(
-    rf"[{re.escape(_OPENING)}]*(?:[^\s{_WIDE}]+|[{_WIDE}])[{re.escape(_CLOSING)}]*|\s+|[{re.escape(_OPENING)}]+"
-)
+_CLOSING = frozenset("，。、；：？！）》」』】”’…%,.;:?!)]}")
+_OPENING = frozenset("（《「『【“‘([{")
 
 
 def wrap(text: Text, width: int) -> list[Text]:
@@ -25,20 +21,39 @@ def wrap(text: Text, width: int) -> list[Text]:
 
 
 def _wrap_one(text: Text, width: int) -> list[Text]:
-    plain, breaks, used = text.plain, [], 0
-    for atom in _ATOM.finditer(plain):
-        piece = atom[0]
+    breaks, used, at = [], 0, 0
+    for piece in _atoms(text.plain):
         columns = cell_len(piece)
-        if used + columns > width and not piece.isspace() and used:
-            breaks.append(atom.start())
+        if used and used + columns > width and not piece.isspace():
+            breaks.append(at)
             used = 0
+        at += len(piece)
         while columns > width:  # a word wider than the line is cut
-            fits = next(n for n in range(len(piece), 0, -1) if cell_len(piece[:n]) <= max(width, 2))
-            breaks.append(atom.end() - len(piece) + fits)
+            fits = next((n for n in range(len(piece), 1, -1) if cell_len(piece[:n]) <= width), 1)
             piece = piece[fits:]
+            breaks.append(at - len(piece))
             columns = cell_len(piece)
         used += columns
     lines = list(text.divide(breaks)) if breaks else [text.copy()]
     for line in lines:
         line.rstrip()
-    return lines or [text]
+    return lines
+
+
+def _atoms(plain: str) -> Iterator[str]:
+    """What stays together: a run of spaces, a word, a 汉字; each with the punctuation that clings to it."""
+    start = 0
+    for i in range(1, len(plain)):
+        if _may_break(plain[i - 1], plain[i]):
+            yield plain[start:i]
+            start = i
+    if plain:
+        yield plain[start:]
+
+
+def _may_break(left: str, right: str) -> bool:
+    if left.isspace() or right.isspace():
+        return left.isspace() != right.isspace()
+    if right in _CLOSING or left in _OPENING:
+        return False
+    return left >= "\u2e80" or right >= "\u2e80"

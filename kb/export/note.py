@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from kb import wiki
-from kb.model import RELATIONS, TYPES, WRITTEN_RELATIONS
 from kb.text import Bilingual, Language
+from kb.vocabulary import RELATIONS, TYPES, WRITTEN_RELATIONS
 
 ID_KEY = "kb-id"
 Value = str | int | list[str]
