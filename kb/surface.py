@@ -23,5 +23,5 @@ def fold(text: str) -> str:
 
 def strip_tones(text: str) -> str:
     """Pinyin without its tone marks, `tī dù` -> `ti du`; ü becomes v, as it is typed."""
-    decomposed = unicodedata.normalize("NFD", text.replace("ü", "v"))
+    decomposed = unicodedata.normalize("NFD", text).replace("u\u0308", "v")
     return "".join(mark for mark in decomposed if not unicodedata.combining(mark))

@@ -1,0 +1,141 @@
+"""The shipped entries, read by a pedant."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import networkx as nx
+import pytest
+import yaml
+from conftest import ROOT
+
+from kb import wiki
+from kb.compile import pinyin
+from kb.formula import to_terminal
+from kb.graph import build_graph
+from kb.lint import lint
+from kb.model import Concept
+from kb.runner import demo_ids
+from kb.source import load
+from kb.store import Store, open_store
+from kb.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
+
+DATA = ROOT / "data" / "concepts.yaml"
+
+
+@pytest.fixture(scope="module")
+def concepts() -> list[Concept]:
+    return load(DATA)
+
+
+@pytest.fixture(scope="module")
+def store(shared_cache: Path) -> Store:
+    return open_store(DATA, None, shared_cache)
+
+
+def test_the_lint_finds_nothing() -> None:
+    assert [problem.said("en") for problem in lint(DATA, demo_ids())] == []
+
+
+def test_what_is_derived_from_the_code_is_fresh() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "build_docs.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + "run: python scripts/build_docs.py"
+
+
+def test_the_file_fits_the_schema_that_editors_use() -> None:
+    schema = json.loads((ROOT / "data" / "concepts.schema.json").read_text("utf-8"))
+    entries = yaml.safe_load(DATA.read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(entries)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate([{**entries[0], "typo": 1}])
+
+
+def test_every_type_area_and_relation_occurs(concepts: list[Concept]) -> None:
+    assert len(concepts) >= 100
+    assert {concept.type for concept in concepts} == set(TYPES)
+    assert {area for concept in concepts for area in concept.area} == set(AREAS)
+    assert {link.rel for concept in concepts for link in concept.links} == set(WRITTEN_RELATIONS)
+
+
+def test_the_graph_holds_every_link_both_ways(concepts: list[Concept]) -> None:
+    graph = build_graph(concepts)
+    assert graph.number_of_nodes() == len(concepts)
+    for concept in concepts:
+        assert graph.nodes[concept.id]["concept"] is concept
+        for link in concept.links:
+            assert graph.has_edge(concept.id, link.to, key=link.rel)
+            assert graph.has_edge(link.to, concept.id, key=RELATIONS[link.rel].inverse)
+        for target in wiki.targets(concept.body.en if concept.body else ""):
+            assert target == concept.id or graph.has_edge(concept.id, target)
+    for rel in ACYCLIC:
+        edges = [(a, b) for a, b, key in graph.edges(keys=True) if key == rel]
+        assert nx.is_directed_acyclic_graph(nx.DiGraph(edges)), rel
+    assert nx.number_weakly_connected_components(graph) == 1
+
+
+def test_every_known_surface_form_resolves_to_its_concept(store: Store) -> None:
+    rows = (line.split("\t") for line in (ROOT / "tests/data/vocabulary.tsv").read_text("utf-8").splitlines()[1:])
+    there, wrong = 0, []
+    for name, *forms in rows:
+        owner = store.resolve(name)
+        if not owner:
+            continue
+        there += 1
+        for form in forms:
+            found = [match.id for match in store.resolve(form)]
+            if found != [owner[0].id]:
+                wrong.append(f"{form} -> {found}, not {owner[0].id}")
+    assert not wrong, wrong
+    assert there >= 140, f"{there} terms of the vocabulary are there"
+
+
+@pytest.mark.parametrize("form", ["变形金刚网络", "转移学习"])
+def test_odd_wordings_resolve_and_are_marked(store: Store, form: str) -> None:
+    assert [match.status for match in store.resolve(form)] == ["misnomer"]
+
+
+def test_formulas_are_shown_without_a_trace_of_latex(concepts: list[Concept]) -> None:
+    for concept in concepts:
+        for latex in (concept.formula or "", *concept.symbols):
+            assert not re.search(r"[\\{}$]", to_terminal(latex).replace("{", "", 0)) or r"\{" in latex, latex
+
+
+def test_questions_are_told_apart(concepts: list[Concept]) -> None:
+    asked = Counter(ask for concept in concepts for asks in concept.asks.values() for ask in asks)
+    assert [ask for ask, n in asked.items() if n > 1] == []
+
+
+def test_sources_are_told_by_their_addresses(concepts: list[Concept]) -> None:
+    titles: dict[str, set[str]] = {}
+    for concept in concepts:
+        for source in concept.sources:
+            titles.setdefault(source.url, set()).add(f"{source.title}, {source.year}")
+    assert {url: names for url, names in titles.items() if len(names) > 1} == {}
+
+
+def test_an_arxiv_number_agrees_with_the_year(concepts: list[Concept]) -> None:
+    for concept in concepts:
+        for source in concept.sources:
+            if match := re.search(r"arxiv\.org/abs/(\d\d)(\d\d)\.\d{4,5}$", source.url):
+                assert 0 <= source.year - (2000 + int(match[1])) <= 2, (concept.id, source)
+            else:
+                assert "arxiv.org" not in source.url or re.search(r"abs/[a-z-]+/\d{7}$", source.url), source.url
+
+
+def test_no_concept_is_older_than_its_sources_by_name(concepts: list[Concept]) -> None:
+    for concept in concepts:
+        assert concept.year is None or concept.year <= max((s.year for s in concept.sources), default=2100), concept.id
+
+
+def test_pinyin_is_that_of_the_term() -> None:
+    assert pinyin("梯度消失") == "tiduxiaoshi"
+    assert pinyin("长短期记忆网络") == "changduanqijiyiwangluo"
+    assert pinyin("绿色") == "lvse"
+    assert pinyin("LSTM") == ""
