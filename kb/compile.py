@@ -70,9 +70,9 @@ def make_card(concept: Concept, known: dict[str, Concept], graph: Any) -> dict[s
         {"rel": edge["rel"], "to": to, "name": names[to], "why": edge["why"] and edge["why"]._asdict()}
         for _, to, edge in edges
     ]
-    before = learning_path(graph, concept.id)
     after = sorted(to for _, to, edge in edges if edge["rel"] == "leads_to")
-    card["learn_first"] = [{"id": id, "name": names[id]} for id in before]
+    before = learning_path(graph, concept.id).items()
+    card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before]
     card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
     texts = [text for pair in (concept.body, concept.misconception, concept.summary) if pair for text in pair]
     linked = {target for text in texts for target in wiki.targets(text)}

@@ -43,17 +43,26 @@ def _mentioned(concept: Concept) -> list[str]:
     return [target for text in texts for target in wiki.targets(text)]
 
 
-def learning_path(graph: nx.MultiDiGraph, id: str) -> list[str]:
-    """Everything to learn before a concept, the most basic first; a cycle is cut where it closes."""
-    order: list[str] = []
+def learning_path(graph: nx.MultiDiGraph, id: str) -> dict[str, int]:
+    """Everything to learn before a concept, the most basic first, each with its distance from the concept.
+
+    A cycle is cut where it closes.
+    """
+    needs = {node: [to for _, to, rel in graph.out_edges(node, data="rel") if rel == "prerequisite"] for node in graph}
+    distance, order, waiting = {id: 0}, [], [id]
+    for node in waiting:
+        for needed in needs[node]:
+            if needed not in distance:
+                distance[needed] = distance[node] + 1
+                waiting.append(needed)
     seen = {id}
 
     def visit(node: str) -> None:
-        for _, needed, rel in graph.out_edges(node, data="rel"):
-            if rel == "prerequisite" and needed not in seen:
+        for needed in needs[node]:
+            if needed not in seen:
                 seen.add(needed)
                 visit(needed)
                 order.append(needed)
 
     visit(id)
-    return order
+    return {node: distance[node] for node in order}

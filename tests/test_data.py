@@ -18,7 +18,7 @@ from conftest import ROOT
 from kb import wiki
 from kb.compile import pinyin
 from kb.formula import to_terminal
-from kb.graph import build_graph
+from kb.graph import build_graph, learning_path
 from kb.lint import lint
 from kb.model import Concept
 from kb.runner import demo_ids
@@ -139,3 +139,14 @@ def test_pinyin_is_that_of_the_term() -> None:
     assert pinyin("长短期记忆网络") == "changduanqijiyiwangluo"
     assert pinyin("绿色") == "lvse"
     assert pinyin("LSTM") == ""
+
+
+def test_the_learning_path_ends_with_what_is_nearest(concepts: list[Concept]) -> None:
+    graph = build_graph(concepts)
+    for concept in concepts:
+        path = list(learning_path(graph, concept.id))
+        for link in concept.links:
+            if link.rel == "prerequisite":
+                assert learning_path(graph, concept.id)[link.to] == 1
+                before = learning_path(graph, link.to)
+                assert all(path.index(basic) < path.index(link.to) for basic in before), concept.id

@@ -185,7 +185,8 @@ def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]
     before, after = card["learn_first"], card["leads_to"]
     dots = Text("…", style="dim")
     if before:
-        steps = [Text(printable(step["name"][language])) for step in before[-SHOWN:]]
+        nearest = sorted(before, key=lambda step: int(step["distance"]))[:SHOWN]
+        steps = [Text(printable(step["name"][language])) for step in before if step in nearest]
         path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
         pairs.rows.append(("先学" if language == "zh" else "learn first", path))
     if after:

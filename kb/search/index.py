@@ -77,7 +77,7 @@ def _read(path: Path, key: str | None) -> Index | None:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             meta = json.loads(bytes(file["meta"]))
             if meta["format"] != FORMAT or (key is not None and meta["passages"] != key):
                 return None

@@ -1,0 +1,170 @@
+"""The search: words, meaning, and both; the index that is kept; and what it does with odd input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, SAMPLE
+
+from kb.cli.app import main
+from kb.errors import KbError
+from kb.search.hybrid import Semantic, fuse, search
+from kb.search.index import Index, open_index
+from kb.search.lexical import lexical_scores
+from kb.search.models import open_encoder
+from kb.search.side import open_semantic
+from kb.store import Store, open_store
+
+
+class Letters:
+    """An encoder that counts letters: cheap, deterministic, and good enough to test what is around it."""
+
+    name, device = "letters", "cpu"
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.seen += texts
+        counts = np.array([[text.lower().count(chr(97 + i)) + 0.01 for i in range(26)] for text in texts], np.float32)
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(SAMPLE, None, tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def shipped(shared_cache: Path) -> Store:
+    return open_store(ROOT / "data" / "concepts.yaml", None, shared_cache)
+
+
+def no_notice(done: int, total: int) -> None:
+    pass
+
+
+def index_of(store: Store, tmp_path: Path, encoder: Letters) -> Index:
+    return open_index(store, encoder, [tmp_path / "shipped", tmp_path / "index"], no_notice)
+
+
+def test_an_index_is_built_once_and_extended_by_what_is_new(store: Store, tmp_path: Path) -> None:
+    encoder = Letters()
+    index = index_of(store, tmp_path, encoder)
+    texts = len(encoder.seen)
+    assert texts == len(index.vectors) > 60
+    again = index_of(store, tmp_path, encoder)
+    assert len(encoder.seen) == texts
+    np.testing.assert_array_equal(again.vectors, index.vectors)
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(SAMPLE.read_text("utf-8").replace("define by run", "run by define"), encoding="utf-8")
+    index_of(open_store(changed, None, tmp_path / "cache"), tmp_path, encoder)
+    assert encoder.seen[texts:] == ["run by define"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 broken", b"\x93NUMPY"])
+def test_a_damaged_index_is_built_anew(store: Store, tmp_path: Path, damage: bytes) -> None:
+    encoder = Letters()
+    index_of(store, tmp_path, encoder)
+    texts = len(encoder.seen)
+    (tmp_path / "index" / "vectors-letters.npz").write_bytes(damage)
+    index_of(store, tmp_path, encoder)
+    assert len(encoder.seen) == 2 * texts
+
+
+def test_an_index_that_cannot_be_kept_serves_all_the_same(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("in the way")
+    index = index_of(store, tmp_path, Letters())
+    assert len(index.ids) == 11
+
+
+def test_the_best_passage_of_a_concept_counts(store: Store, tmp_path: Path) -> None:
+    encoder = Letters()
+    index = index_of(store, tmp_path, encoder)
+    scores = index.scores(encoder.encode(["which way is downhill"]))
+    assert scores.shape == (1, 11)
+    assert index.ids[int(scores[0].argmax())] == "gradient"
+    assert scores.max() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_blend_does_not_depend_on_either_scale() -> None:
+    words, cosines = {"a": 1.0, "b": 3.0}, {"a": 0.8, "b": 0.7, "c": 0.75}
+    order = sorted(fuse(words, cosines), key=fuse(words, cosines).__getitem__)
+    scaled = fuse(
+        {id: 100 * score for id, score in words.items()}, {id: score / 7 + 5 for id, score in cosines.items()}
+    )
+    assert sorted(scaled, key=scaled.__getitem__) == order
+    assert fuse(words, {}) == words
+    assert max(fuse({}, cosines), key=fuse({}, cosines).__getitem__) == "a"
+
+
+def test_an_exact_name_is_first_in_every_mode(store: Store, tmp_path: Path) -> None:
+    encoder = Letters()
+    side = Semantic(encoder, index_of(store, tmp_path, encoder))
+    for mode in ("hybrid", "lexical", "semantic"):
+        hits = search(store, "暂退法", k=3, mode=mode, semantic=lambda: side)  # type: ignore[arg-type]  # a Mode
+        assert hits[0].row.id == "dropout"
+        assert hits[0].exact
+
+
+def test_words_find_what_they_name(store: Store) -> None:
+    assert next(iter(lexical_scores(store, "误差在回传途中缩小"))) == "vanishing-gradient"
+    assert next(iter(lexical_scores(store, "which WAY is downhill?"))) == "gradient"
+    assert lexical_scores(store, "zzz") == {}
+
+
+def test_the_shipped_index_is_fresh(shipped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KB_CACHE_DIR", str(tmp_path))
+    embedded: list[int] = []
+    open_semantic(shipped, notify=lambda done, total: embedded.append(total))
+    assert embedded == [], "run: python scripts/build_index.py"
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("梯度消失", "vanishing-gradient"),
+        ("训练集很准，测试集很差", "overfitting"),
+        ("early layers hardly learn in a very deep network", "vanishing-gradient"),
+        ("the generator produces the same picture again and again", "mode-collapse"),
+        ("一个大模型教小模型", "knowledge-distillation"),
+        ("LSTM", "long-short-term-memory"),
+    ],
+)
+def test_the_shipped_search_finds_what_people_describe(shipped: Store, query: str, first: str) -> None:
+    side = open_semantic(shipped)
+    assert search(shipped, query, semantic=lambda: side)[0].row.id == first
+
+
+@pytest.mark.parametrize(
+    "query", ["😀😀😀", "\x00\x1b[31m", "x" * 10_000, "ﻲﻬﻓ", '"', "'", "NEAR(", "*", "a OR b AND", "的"]
+)
+def test_any_query_gets_an_answer(query: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", query, "--json"])
+    assert ended.value.code == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["hits"]) == 5
+    assert (answer["model"], answer["device"], answer["mode"]) == ("multilingual-e5-small-q4", "cpu", "hybrid")
+
+
+def test_a_model_or_device_that_is_not_here_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KbError, match="no device 'cuda:99'"):
+        open_encoder("", "cuda:99")
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "x", "--model", "nobody/nothing"])
+    assert ended.value.code == 1
+    assert "no model 'nobody/nothing' on this machine" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_torch_path_says_the_same(shipped: Store) -> None:
+    from kb.search.models import BUNDLED, TorchEncoder, expanded
+
+    texts = ["梯度消失", "a network that reads a sequence step by step"]
+    torch_vectors = TorchEncoder(str(expanded()), "cpu", BUNDLED).encode(texts)
+    assert np.sum(torch_vectors * open_encoder().encode(texts), axis=1).min() > 0.999
