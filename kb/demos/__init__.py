@@ -1,0 +1,1 @@
+"""One experiment a file; each stands alone and imports nothing from kb."""
