@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+HEIGHT = 8
 COLORS = ("cyan", "yellow", "magenta", "green", "red", "blue")
 
 
@@ -50,23 +53,33 @@ class LiveCurves:
             self.live.update(Group(self.progress, self.curves()))
 
     def curves(self) -> Group:
-        """The curves so far, with their legend; empty before the second point."""
-        import plotille
-
+        """The curves so far between their extremes, with a legend of the last values; empty before the second point."""
         drawn = {name: series for name, series in self.series.items() if len(series[0]) > 1}
         if not drawn:
             return Group()
-        figure = plotille.Figure()
-        figure.width, figure.height = max(min(self.console.width - 16, 90), 20), 8
-        figure.color_mode, figure.with_colors = "names", not self.console.no_color
-        figure.set_x_limits(0, 1)
-        figure.x_label, figure.y_label = "", ""
-        figure.x_ticks_fkt = lambda low, high: f"{low:.0%}"
-        figure.y_ticks_fkt = lambda low, high: f"{low:.3g}"
-        for color, (xs, ys) in zip(COLORS * len(drawn), drawn.values(), strict=False):
-            figure.plot(xs, ys, lc=color)
-        legend = Text("   ").join(
-            Text(f"━ {name} {ys[-1]:.4g}", style=color)
-            for color, (name, (_, ys)) in zip(COLORS * len(drawn), drawn.items(), strict=False)
+        low = min(min(ys) for _, ys in drawn.values())
+        high = max(max(ys) for _, ys in drawn.values())
+        colored = list(zip(COLORS * len(drawn), drawn.items(), strict=False))
+        canvas = self._canvas(low, high if high > low else low + 1)
+        for color, (_, (xs, ys)) in colored:
+            for start, end in pairwise(zip(xs, ys, strict=True)):
+                canvas.line(*start, *end, color=None if self.console.no_color else color)
+        lines = canvas.plot().splitlines()
+        labels = {0: f"{high:.3g}", len(lines) - 1: f"{low:.3g}"}
+        width = max(map(len, labels.values()))
+        plot = "\n".join(f"{labels.get(i, ''):>{width}} │{line}" for i, line in enumerate(lines))
+        legend = Text("   ").join(Text(f"━ {name} {ys[-1]:.4g}", style=color) for color, (name, (_, ys)) in colored)
+        return Group(Text.from_ansi(plot), Text(" " * (width + 2)).append_text(legend))
+
+    def _canvas(self, low: float, high: float) -> Any:
+        import plotille
+
+        return plotille.Canvas(
+            width=max(min(self.console.width - 14, 90), 20),
+            height=HEIGHT,
+            xmin=0,
+            xmax=1,
+            ymin=low,
+            ymax=high,
+            mode="names",
         )
-        return Group(Text.from_ansi(figure.show(legend=False)), legend)

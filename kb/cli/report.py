@@ -62,9 +62,12 @@ def _number(value: float | None) -> str:
 
 def _small(title: str, figure: dict[str, Any], language: Language) -> Table:
     heading = figure.get("zh", title) if language == "zh" else title
-    table = Table(title=Text(printable(heading), style="italic"), box=box.SIMPLE, pad_edge=False, title_justify="left")
-    rows = [(name, value) for name, value in figure["values"].items()] if figure["kind"] == "bars" else figure["rows"]
-    for name in ("", figure.get("y", "")) if figure["kind"] == "bars" else figure["columns"]:
+    is_bars = figure["kind"] == "bars"
+    title_text = Text(printable(heading), style="italic")
+    shape = None if is_bars else box.SIMPLE_HEAD
+    table = Table(title=title_text, box=shape, show_header=not is_bars, pad_edge=False, title_justify="left")
+    rows = list(figure["values"].items()) if is_bars else figure["rows"]
+    for name in ("", "") if is_bars else figure["columns"]:
         table.add_column(printable(str(name)))
     for row in rows:
         table.add_row(*(Text(cell if isinstance(cell, str) else f"{float(cell):.4g}") for cell in row))
