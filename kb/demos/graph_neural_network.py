@@ -185,7 +185,7 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured.get(claim.get("control"), float("nan"))
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
         verdict = "timed" if claim["kind"] == "timing" else "holds" if met and not fooled else "FAILS"
         failed += verdict == "FAILS"
