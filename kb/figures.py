@@ -100,7 +100,9 @@ def _images(row: Any, figure: Figure) -> None:
     titles = figure.get("titles") or [""] * len(images)
     boxes = figure.get("boxes") or [()] * len(images)
     for axes, image, title, marks in zip(grid, images, titles, boxes, strict=False):
-        axes.imshow(_plain(image), cmap="gray", interpolation="nearest")
+        pixels = _plain(image)
+        edges = (0, len(pixels[0]), len(pixels), 0)  # boxes are given in the coordinates of pixel edges
+        axes.imshow(pixels, cmap="gray", interpolation="nearest", extent=edges)
         axes.set_title(str(title), fontsize=7, pad=2)
         for x0, y0, x1, y1, label in marks:
             color = "#2ca02c" if str(label).startswith("true") else "#ff7f0e"
