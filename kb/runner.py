@@ -249,6 +249,6 @@ def judge(claim: Claim, measured: Mapping[str, float], *, full: bool = True) -> 
     control = measured.get(claim.control) if claim.control else None
     if claim.kind == "timing" or (claim.kind == "trained" and not full):
         return Verdict(claim, value, control, None)
-    if value is None or control is None:
+    if value is None or control is None or control != control:
         return Verdict(claim, value, control, False)
     return Verdict(claim, value, control, claim.met_by(value) and not claim.met_by(control))

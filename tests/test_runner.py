@@ -37,6 +37,7 @@ def claim(op: str = "<=", threshold: float = 1.0, kind: str = "trained", control
         ({"value": 0.5, "control": 0.9}, False),  # a control that passes proves nothing
         ({"value": float("nan"), "control": 2.0}, False),
         ({"value": 0.5, "control": float("inf")}, True),
+        ({"value": 0.5, "control": float("nan")}, False),
         ({"control": 2.0}, False),
         ({"value": 0.5}, False),
     ],
