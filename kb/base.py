@@ -67,7 +67,7 @@ class KnowledgeBase:
         """
         from kb.search.hybrid import search
 
-        return search(self.store, query, k=k, mode=mode, semantic=lambda: self._semantic)
+        return search(self.store, query, k=k, mode=mode, semantic=lambda: self._semantic).hits
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:

@@ -12,6 +12,7 @@ from typing import Any
 from kb import wiki
 from kb.graph import build_graph, learning_path
 from kb.model import Concept
+from kb.pinyin import readings
 from kb.source import load
 from kb.surface import fold, strip_tones
 from kb.text import LANGUAGES
@@ -29,6 +30,7 @@ CREATE TABLE card (
 CREATE TABLE surface (
     key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)
 ) WITHOUT ROWID;
+CREATE TABLE word (text TEXT PRIMARY KEY, in_name INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE passage (id TEXT NOT NULL, part TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL);
 CREATE VIRTUAL TABLE lexical USING fts5 (id UNINDEXED, names, summary, asks, body, tokenize = 'porter unicode61');
 """
@@ -48,6 +50,7 @@ def compile_into(connection: sqlite3.Connection, data: Path, overlay: Path | Non
         connection.executemany("INSERT INTO card VALUES (?,?,?,?,?,?,?,?,?)", _card_rows(concepts))
         connection.executemany("INSERT OR IGNORE INTO surface VALUES (?,?,?,?)", _surface_rows(concepts))
         connection.executemany("INSERT INTO passage VALUES (?,?,?,?)", passages)
+        connection.executemany("INSERT INTO word VALUES (?,?)", _word_rows(concepts).items())
         connection.executemany("INSERT INTO lexical VALUES (?,?,?,?,?)", _lexical_rows(concepts))
         connection.executemany("INSERT INTO meta VALUES (?,?)", {**meta, "passages": digest}.items())
 
@@ -97,7 +100,7 @@ def _surface_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str, str, str, 
             yield fold(text), concept.id, text, status
         chinese = (concept.name.zh, *concept.aliases.get("zh", ()))
         for text in chinese:
-            if spelled := pinyin(text):
+            for spelled in {pinyin(text), _by_character(text)} - {""}:
                 yield spelled, concept.id, text, "pinyin"
 
 
@@ -108,6 +111,25 @@ def pinyin(text: str) -> str:
     if text.isascii():
         return ""
     return fold(strip_tones("".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=False))))
+
+
+def _by_character(text: str) -> str:
+    """Pinyin of a name of 汉字 alone, each read as it most often is: how a slip of the input method is recognized."""
+    table = readings()
+    return "".join(table[character] for character in text) if all(character in table for character in text) else ""
+
+
+def _word_rows(concepts: Iterable[Concept]) -> dict[str, bool]:
+    """Every Latin word that the entries use, and whether a name has it."""
+    found: dict[str, bool] = {}
+    for concept in concepts:
+        asks = [ask for language in LANGUAGES for ask in concept.asks.get(language, ())]
+        for text in (*concept.summary, *(concept.body or ()), *(concept.misconception or ()), *asks):
+            found |= {word: found.get(word, False) for word in words(text) if word.isascii()}
+    for concept in concepts:
+        for text, _ in concept.surfaces():
+            found |= {word: True for word in words(text) if word.isascii()}
+    return found
 
 
 def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:

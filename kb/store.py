@@ -24,7 +24,7 @@ from kb.text import Bilingual
 if TYPE_CHECKING:
     from kb.model import Concept
 
-SCHEMA = f"2-{__version__}"
+SCHEMA = f"3-{__version__}"
 
 
 Opened = tuple[sqlite3.Connection, Path | None]

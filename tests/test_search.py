@@ -16,6 +16,8 @@ from kb.search.hybrid import Semantic, fuse, search
 from kb.search.index import Index, open_index
 from kb.search.lexical import lexical_scores
 from kb.search.models import open_encoder
+from kb.search.names import name_scores
+from kb.search.reading import read_query
 from kb.search.side import open_semantic
 from kb.store import Store, open_store
 
@@ -106,7 +108,7 @@ def test_an_exact_name_is_first_in_every_mode(store: Store, tmp_path: Path) -> N
     encoder = Letters()
     side = Semantic(encoder, index_of(store, tmp_path, encoder))
     for mode in ("hybrid", "lexical", "semantic"):
-        hits = search(store, "暂退法", k=3, mode=mode, semantic=lambda: side)  # type: ignore[arg-type]  # a Mode
+        hits = search(store, "暂退法", k=3, mode=mode, semantic=lambda: side).hits  # type: ignore[arg-type]  # a Mode
         assert hits[0].row.id == "dropout"
         assert hits[0].exact
 
@@ -115,6 +117,34 @@ def test_words_find_what_they_name(store: Store) -> None:
     assert next(iter(lexical_scores(store, "误差在回传途中缩小"))) == "vanishing-gradient"
     assert next(iter(lexical_scores(store, "which WAY is downhill?"))) == "gradient"
     assert lexical_scores(store, "zzz") == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [
+        ("dropuot", "dropout"),
+        ("Pytroch 里 dropuot 怎么加", "pytorch 里 dropout 怎么加"),
+        ("tidu xiaoshi zenme ban", "梯度消失 zenme ban"),
+        ("tī dù xiāo shī", "梯度消失"),
+        ("ti du", "梯度"),
+        ("LSTM 和 GRU 的区别", "LSTM 和 GRU 的区别"),
+        ("剃度消失怎么办", "梯度消失怎么办"),
+        ("随机失或", "随机失活"),
+        ("how long can he run", "how long can he run"),
+        ("𝕏😀", "𝕏😀"),
+    ],
+)
+def test_slips_are_read_as_what_was_meant(store: Store, query: str, read: str) -> None:
+    reading = read_query(store, query)
+    assert reading.text == read
+    assert reading.changed == (read != query)
+
+
+def test_names_inside_a_query_count_by_their_share(store: Store) -> None:
+    scores = name_scores(store, "what is the difference between LSTM and gated recurrent unit")
+    assert set(scores) == {"long-short-term-memory", "gated-recurrent-unit"}
+    assert name_scores(store, "channel of a planet") == {}, "no name inside a word"
+    assert name_scores(store, "讲讲梯度消失")["vanishing-gradient"] > name_scores(store, "讲讲梯度消失")["gradient"]
 
 
 def test_the_shipped_index_is_fresh(shipped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +158,7 @@ def test_the_shipped_index_is_fresh(shipped: Store, tmp_path: Path, monkeypatch:
     ("query", "first"),
     [
         ("梯度消失", "vanishing-gradient"),
-        ("训练集很准，测试集很差", "overfitting"),
+        ("训练误差一直在降，测试误差却越来越大", "overfitting"),
         ("early layers hardly learn in a very deep network", "vanishing-gradient"),
         ("the generator produces the same picture again and again", "mode-collapse"),
         ("一个大模型教小模型", "knowledge-distillation"),
@@ -137,7 +167,7 @@ def test_the_shipped_index_is_fresh(shipped: Store, tmp_path: Path, monkeypatch:
 )
 def test_the_shipped_search_finds_what_people_describe(shipped: Store, query: str, first: str) -> None:
     side = open_semantic(shipped)
-    assert search(shipped, query, semantic=lambda: side)[0].row.id == first
+    assert search(shipped, query, semantic=lambda: side).hits[0].row.id == first
 
 
 @pytest.mark.parametrize(

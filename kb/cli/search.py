@@ -65,7 +65,8 @@ def command(
         )
         return loaded[0]
 
-    hits = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
+    answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
+    hits, reading = answer.hits, answer.reading
     served = loaded[0].encoder if loaded else None
     if as_json:
         about = {
@@ -76,6 +77,8 @@ def command(
         }
         session.print_json({**about, "hits": [hit.to_json() for hit in hits]})
         return 0 if hits else 1
+    if reading.changed:
+        session.note(f"read as: {reading.text}", f"理解为：{reading.text}", style="yellow")
     _show(session, hits, text)
     by = f"{served.name}, {served.device}" if served else "BM25"
     session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")

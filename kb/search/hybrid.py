@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from kb.search.lexical import lexical_scores
+from kb.search.names import name_scores
+from kb.search.reading import Reading, read_query
 from kb.store import Row, Store
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 LEXICAL_SHARE = 0.35
+NAME_WEIGHT = 3.0
 WEAK_COSINE = 0.80
 """Below this cosine, with no word shared, a hit is shown as weak; unrelated texts reach about 0.78."""
 
@@ -46,6 +49,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query was read as, and the hits, best first."""
+
+    reading: Reading
+    hits: list[Hit]
+
+
+@dataclass(frozen=True, slots=True)
 class Semantic:
     """The encoder and the vectors that it is compared with."""
 
@@ -60,28 +71,35 @@ def search(
     k: int = 10,
     mode: Mode = "hybrid",
     semantic: Callable[[], Semantic] | None = None,
-) -> list[Hit]:
+) -> Answer:
     """The concepts that a query means, best first: exact names, then the blend.
 
     Args:
         semantic: Loads the semantic side; not called where the mode does not need it.
     """
-    exact = {match.id for match in store.resolve(query)}
-    words = lexical_scores(store, query) if mode != "semantic" else {}
+    reading = read_query(store, query)
+    exact = {match.id for match in store.resolve(query) or store.resolve(reading.text)}
+    words = lexical_scores(store, reading.text) if mode != "semantic" else {}
+    names = name_scores(store, reading.text) if mode != "semantic" else {}
     cosines: dict[str, float] = {}
     if mode != "lexical" and semantic is not None and query.strip():
         side = semantic()
-        cosines = dict(zip(side.index.ids, side.index.scores(side.encoder.encode([query]))[0].tolist(), strict=True))
+        vector = side.encoder.encode([reading.text])
+        cosines = dict(zip(side.index.ids, side.index.scores(vector)[0].tolist(), strict=True))
     blend = fuse(words, cosines)
+    blend = {id: blend.get(id, 0.0) + NAME_WEIGHT * names.get(id, 0.0) for id in blend.keys() | names.keys()}
     order = sorted(blend, key=lambda id: (id not in exact, -blend[id], id))
     order = [*sorted(exact - blend.keys()), *order]
     rows = {row.id: row for row in store.rows()}
-    return [_hit(rows[id], blend.get(id, 0.0), words.get(id), cosines.get(id), id in exact) for id in order[:k]]
+    parts = {"lexical": words, "name": names, "semantic": cosines}
+    hits = [_hit(rows[id], blend.get(id, 0.0), parts, id in exact) for id in order[:k]]
+    return Answer(reading, hits)
 
 
-def _hit(row: Row, score: float, word: float | None, cosine: float | None, exact: bool) -> Hit:
-    parts = {name: value for name, value in (("lexical", word), ("semantic", cosine)) if value is not None}
-    return Hit(row, score, parts, exact, weak=not exact and word is None and (cosine or 0.0) < WEAK_COSINE)
+def _hit(row: Row, score: float, tables: Mapping[str, Mapping[str, float]], exact: bool) -> Hit:
+    parts = {name: table[row.id] for name, table in tables.items() if row.id in table}
+    strong = exact or "lexical" in parts or "name" in parts or parts.get("semantic", 0.0) >= WEAK_COSINE
+    return Hit(row, score, parts, exact, weak=not strong)
 
 
 def fuse(words: Mapping[str, float], cosines: Mapping[str, float], share: float = LEXICAL_SHARE) -> dict[str, float]:

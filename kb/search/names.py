@@ -1,0 +1,41 @@
+"""The names that stand in a query: `what does dropout do` names dropout, whatever else it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+
+from kb.store import Store
+from kb.surface import fold
+
+_TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]", re.IGNORECASE)
+LONGEST_NAME = 14
+"""Tokens of a name: words, or single 汉字."""
+TOKENS = 120
+"""Tokens of a query that are looked at."""
+
+
+def name_scores(store: Store, query: str) -> dict[str, float]:
+    """How much of the query each concept's name covers, in (0, 1]; a name inside a longer one counts a third."""
+    from kb.han import TO_SIMPLIFIED
+
+    text = unicodedata.normalize("NFKC", query).casefold().translate(TO_SIMPLIFIED)
+    tokens = _TOKEN.findall(text)[:TOKENS]
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for start in range(len(tokens)):
+        for end in range(start + 1, min(start + LONGEST_NAME, len(tokens)) + 1):
+            key = fold("".join(tokens[start:end]))
+            if len(key) > 1:
+                spans.setdefault(key, []).append((start, end))
+    sql = """SELECT DISTINCT key, id FROM surface
+             WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"""
+    rows = store.query(sql, (json.dumps(list(spans)),))
+    found = [(start, end, id) for key, id in rows for start, end in spans[key]]
+    total = sum(map(len, tokens)) or 1
+    scores: dict[str, float] = {}
+    for start, end, id in found:
+        inside = any(a <= start and end <= b and (a, b) != (start, end) for a, b, _ in found)
+        share = sum(map(len, tokens[start:end])) / total / (3 if inside else 1)
+        scores[id] = max(scores.get(id, 0.0), share)
+    return scores
