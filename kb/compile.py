@@ -94,10 +94,15 @@ def _readable(concept: Concept) -> tuple[str | None, dict[str, str]]:
 
 
 def _surface_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str, str, str, str]]:
-    """Every surface form by its key; pinyin of the Chinese ones too, which only suggests and never resolves."""
+    """Every surface form by its key; pinyin of the Chinese ones too, which only suggests and never resolves.
+
+    A title without its marks has the status `title`: it resolves where nothing else has that name.
+    """
     for concept in concepts:
         for text, status in concept.surfaces():
-            yield fold(text), concept.id, text, status
+            yield fold(text, titles=True), concept.id, text, status
+            if "《" in text:
+                yield fold(text), concept.id, text, "title"
         chinese = (concept.name.zh, *concept.aliases.get("zh", ()))
         for text in chinese:
             for spelled in {pinyin(text), _by_character(text)} - {""}:

@@ -169,7 +169,7 @@ def _collisions(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
     owners: dict[str, list[tuple[Entry, str, str]]] = defaultdict(list)
     for entry, concept in pairs:
         for text, kind in concept.surfaces():
-            owners[fold(text)].append((entry, text, kind))
+            owners[fold(text, titles=True)].append((entry, text, kind))
     for claims in owners.values():
         if len({entry.id for entry, _, _ in claims}) > 1:
             for entry, text, kind in claims:

@@ -24,7 +24,7 @@ from kb.text import Bilingual
 if TYPE_CHECKING:
     from kb.model import Concept
 
-SCHEMA = f"3-{__version__}"
+SCHEMA = f"4-{__version__}"
 
 
 Opened = tuple[sqlite3.Connection, Path | None]
@@ -73,10 +73,12 @@ class Store:
 
     def resolve(self, name: str) -> list[Match]:
         """Every concept that a name means: none, one, or the candidates of an ambiguous one."""
-        query = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
-                   WHERE key = ? AND status != 'pinyin'"""
+        sql = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
+                 WHERE key = ? AND status != 'pinyin'"""
+        rows = self.query(sql, (fold(name, titles=True),)) or ("《" in name and self.query(sql, (fold(name),))) or []
+        named = [row for row in rows if row[2] != "title"] or rows
         found: dict[str, Match] = {}
-        for id, text, status, en, zh in self.query(query, (fold(name),)):
+        for id, text, status, en, zh in named:
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
         return list(found.values())
 

@@ -88,7 +88,7 @@ def test_every_known_surface_form_resolves_to_its_concept(store: Store) -> None:
         if not owner:
             continue
         there += 1
-        for form in forms:
+        for form in filter(None, forms):
             found = [match.id for match in store.resolve(form)]
             if found != [owner[0].id]:
                 wrong.append(f"{form} -> {found}, not {owner[0].id}")
@@ -124,7 +124,10 @@ def test_an_arxiv_number_agrees_with_the_year(concepts: list[Concept]) -> None:
     for concept in concepts:
         for source in concept.sources:
             if match := re.search(r"arxiv\.org/abs/(\d\d)(\d\d)\.\d{4,5}$", source.url):
-                assert 0 <= source.year - (2000 + int(match[1])) <= 2, (concept.id, source)
+                assert -1 <= source.year - (2000 + int(match[1])) <= 2, (
+                    concept.id,
+                    source,
+                )  # posted late, or printed late
             else:
                 assert "arxiv.org" not in source.url or re.search(r"abs/[a-z-]+/\d{7}$", source.url), source.url
 

@@ -133,3 +133,13 @@ def test_every_surface_form_resolves_in_any_dress(opened: Callable[[], Store]) -
     dresses = "lstm|ＬＳＴＭ| L S T M |Long-Short-Term-Memory|《长短期记忆网络》|長短期記憶網絡|long_short term memory"
     for dressed in dresses.split("|"):
         assert store.find(dressed).id == "long-short-term-memory", dressed
+
+
+def test_a_title_is_told_from_its_subject(own: Path, tmp_path: Path) -> None:
+    text = own.read_text("utf-8").replace('["正确率"]', '["《梯度》", "《图书》"]')
+    own.write_text(text, encoding="utf-8")
+    store = open_store(own, None, tmp_path / "cache")
+    assert store.find("梯度").id == "gradient"
+    assert store.find("《梯度》").id == "accuracy"
+    assert store.find("图书").id == "accuracy"
+    assert store.find("《随机失活》").id == "dropout"
