@@ -2,13 +2,13 @@
 
 Each sequence holds 60 random numbers, one marked in either half; the answer is the sum of the two. Guessing
 the mean costs an error of 1/6. Both networks see the same data for the same number of steps, each at its own
-learning rate; for the RNN, rates from 1e-3 to 2e-2 ended at the same error.
+learning rate; no rate from 1e-3 to 2e-2 took the RNN clearly below guessing.
 
 Claim:  the hand-written LSTM answers fresh sequences with a small error, the tanh RNN does not get past
         guessing; the cell is the one of torch.nn.LSTM.
 Source: S. Hochreiter, J. Schmidhuber, Long Short-Term Memory, Neural Computation 9(8), 1997 (adding problem);
-        F. Gers et al., Learning to Forget, Neural Computation 12(10), 2000 (the forget gate); C. Tallec, Y.
-        Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (its initialization)
+        F. Gers et al., Learning to Forget, Neural Computation 12(10), 2000 (the forget gate); C. Tallec,
+        Y. Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (its initialization)
 Run:    python kb/demos/lstm.py --device cpu --seed 0 --steps 300
 """
 
@@ -130,7 +130,9 @@ def run(device="cpu", seed=0, steps=300):
         "swapped_cell_gap": gap_to_torch(cell, x[:8], order="ifog"),
     }
     bars = {**errors, "guess the mean": 1 / 6}
-    return measured, {"squared error after training": {"kind": "bars", "zh": "训练后的均方误差", "values": bars}}
+    return measured, {
+        "squared error after training": {"kind": "bars", "zh": "训练后的均方误差", "values": bars}
+    }
 
 
 if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
@@ -150,11 +152,9 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
+        value, control = measured[name], measured[claim["control"]]
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
+        failed += not met or fooled
+        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
+        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)
