@@ -233,7 +233,7 @@ def _run_all(session: Session, run: Run, jobs: int, as_json: bool) -> int:
 
 def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Iterator[Report]:
     """Reports as they finish, the longest demos begun first; figures are left out, they may be large."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=8) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)) for demo in demos]
         try:
             yield from (future.result() for future in as_completed(futures))

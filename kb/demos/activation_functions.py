@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TITLE = {"en": "Activation functions: value, slope and depth", "zh": "激活函数：取值、斜率与深度"}
+CPU_SECONDS = 4
 CLAIMS = {
     "relu_accuracy": {
         "op": ">=",

@@ -21,6 +21,7 @@ TITLE = {
     "en": "Adam, RMSProp and Adagrad where one step size cannot fit",
     "zh": "Adam、RMSProp、Adagrad：一个步长不够用时",
 }
+CPU_SECONDS = 2
 CLAIMS = {
     "adam_loss": {
         "op": "<=",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Adversarial examples and training against them", "zh": "对抗样本与对抗训练"}
+CPU_SECONDS = 4
 CLAIMS = {
     "attacked_accuracy": {
         "op": "<=",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Autoencoder against PCA", "zh": "自编码器与 PCA"}
+CPU_SECONDS = 3
 CLAIMS = {
     "linear_excess": {
         "op": "<=",

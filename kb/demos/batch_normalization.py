@@ -22,6 +22,7 @@ TITLE = {
     "en": "Batch normalization and the learning rate that it permits",
     "zh": "批归一化与它所允许的学习率",
 }
+CPU_SECONDS = 2
 CLAIMS = {
     "bn_accuracy": {
         "op": ">=",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "BERT fills in words from both sides", "zh": "BERT 从两侧上下文填词"}
+CPU_SECONDS = 5
 CLAIMS = {
     "fill_accuracy": {
         "op": ">=",
@@ -77,9 +78,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
 
     def forward(self, x: Tensor, left_only: bool) -> Tensor:  # (B, T, D) -> (B, T, D)
-        q, k, v = (
-            self.qkv(self.norm1(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
-        )  # (B, H, T, D / H)
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D / H)
         scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         if left_only:
             right = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
@@ -118,9 +117,7 @@ def loss_gap(chosen_only: bool, generator: torch.Generator) -> float:
     words = sentences(8, generator)[0]
     _, chosen = mask(words, generator)
     logits = torch.randn(8, LENGTH, WORDS, generator=generator, dtype=torch.float64)
-    twin = F.cross_entropy(
-        logits.flatten(0, 1), words.masked_fill(~chosen, -100).flatten(), ignore_index=-100
-    )
+    twin = F.cross_entropy(logits.flatten(0, 1), words.masked_fill(~chosen, -100).flatten(), ignore_index=-100)
     return abs(float(masked_loss(logits, words, chosen if chosen_only else chosen | True) - twin))
 
 
@@ -170,10 +167,7 @@ def run(device="cpu", seed=0, steps=300):
     starts = {"pre-trained": nets["both sides"], "from scratch": scratch}
     tuned = {name: fine_tune(net, few, labels) for name, net in starts.items()}
     with torch.no_grad():
-        fills = {
-            name: net.fill(net(spoilt.to(device))).argmax(-1).cpu()[rows, hidden]
-            for name, net in nets.items()
-        }
+        fills = {name: net.fill(net(spoilt.to(device))).argmax(-1).cpu()[rows, hidden] for name, net in nets.items()}
         filled = {name: float((fill == words[rows, hidden]).double().mean()) for name, fill in fills.items()}
         guesses = {name: net.classify(words.to(device)).argmax(-1).cpu() for name, net in tuned.items()}
         known = {name: float((guess == topics).double().mean()) for name, guess in guesses.items()}
@@ -217,9 +211,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 TITLE = {"en": "Underfitting, overfitting and double descent", "zh": "欠拟合、过拟合与双重下降"}
+CPU_SECONDS = 2
 CLAIMS = {
     "good_error": {
         "op": "<=",

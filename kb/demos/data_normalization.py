@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TITLE = {"en": "Standardized and normalized inputs", "zh": "数据标准化与归一化"}
+CPU_SECONDS = 1
 CLAIMS = {
     "standard_accuracy": {
         "op": ">=",

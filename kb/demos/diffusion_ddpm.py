@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "DDPM turns noise into two moons", "zh": "DDPM：把噪声变成双月形数据"}
+CPU_SECONDS = 4
 CLAIMS = {
     "ddpm_distance": {
         "op": "<=",

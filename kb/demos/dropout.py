@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Dropout against overfitting to wrong labels", "zh": "Dropout 抑制对错误标签的过拟合"}
+CPU_SECONDS = 3
 CLAIMS = {
     "dropout_accuracy": {
         "op": ">=",

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Early stopping by a validation set", "zh": "用验证集早停"}
+CPU_SECONDS = 1
 CLAIMS = {
     "stopped_accuracy": {
         "op": ">=",

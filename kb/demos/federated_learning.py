@@ -24,6 +24,7 @@ TITLE = {
     "en": "Federated averaging on clients that hold two digits each",
     "zh": "联邦平均：每个客户端只有两类数字",
 }
+CPU_SECONDS = 2
 CLAIMS = {
     "federated_accuracy": {
         "op": ">=",

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TITLE = {"en": "Forward propagation and backpropagation by hand", "zh": "手写前向传播与反向传播"}
+CPU_SECONDS = 1
 CLAIMS = {
     "trained_accuracy": {
         "op": ">=",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "GAN covers eight modes, or collapses", "zh": "GAN：覆盖八个模式，或者模式坍塌"}
+CPU_SECONDS = 5
 CLAIMS = {
     "modes": {
         "op": ">=",

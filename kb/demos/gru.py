@@ -11,7 +11,7 @@ Claim:  the hand-written GRU answers fresh sequences, the ungated cells are stil
         the published paper has it before).
 Source: K. Cho et al., Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
         Translation, EMNLP 2014
-Run:    python kb/demos/gru.py --device cpu --seed 0 --steps 180
+Run:    python kb/demos/gru.py --device cpu --seed 0 --steps 200
 """
 
 import copy
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "GRU keeps or replaces its state", "zh": "GRU 保留或改写状态"}
+CPU_SECONDS = 4
 CLAIMS = {
     "gru_mse": {
         "op": "<=",
@@ -121,7 +122,7 @@ def gap_to_torch(cell: GRU, x: Tensor, early_reset: bool) -> float:
     return float((twin(x)[1][0] - cell(x, early_reset)[0]).abs().max())
 
 
-def run(device="cpu", seed=0, steps=180):
+def run(device="cpu", seed=0, steps=200):
     torch.manual_seed(seed)
     data = torch.Generator().manual_seed(seed)
     cells = {"GRU": GRU(2, HIDDEN), "leaky": GRU(2, HIDDEN, gated=False), "RNN": RNN(2, HIDDEN)}
@@ -192,9 +193,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

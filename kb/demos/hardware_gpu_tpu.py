@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 TITLE = {"en": "Parallel hardware and matrix products", "zh": "并行硬件与矩阵乘法"}
+CPU_SECONDS = 1
 CLAIMS = {
     "loops_gap": {
         "op": "<=",

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "LSTM solves the adding problem", "zh": "LSTM 解决加法问题"}
+CPU_SECONDS = 6
 CLAIMS = {
     "lstm_mse": {
         "op": "<=",
@@ -130,9 +131,7 @@ def run(device="cpu", seed=0, steps=300):
         "swapped_cell_gap": gap_to_torch(cell, x[:8], order="ifog"),
     }
     bars = {**errors, "guess the mean": 1 / 6}
-    return measured, {
-        "squared error after training": {"kind": "bars", "zh": "训练后的均方误差", "values": bars}
-    }
+    return measured, {"squared error after training": {"kind": "bars", "zh": "训练后的均方误差", "values": bars}}
 
 
 if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
@@ -152,9 +151,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "FP16 training needs loss scaling", "zh": "FP16 训练需要损失缩放"}
+CPU_SECONDS = 2
 CLAIMS = {
     "scaled_error": {
         "op": "<=",

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "A multilayer perceptron solves what one layer cannot", "zh": "多层感知机解决单层做不到的问题"}
+CPU_SECONDS = 1
 CLAIMS = {
     "xor_mlp_right": {
         "op": ">=",

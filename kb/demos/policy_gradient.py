@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TITLE = {"en": "REINFORCE climbs the exact policy gradient", "zh": "REINFORCE 沿精确策略梯度上升"}
+CPU_SECONDS = 1
 CLAIMS = {
     "theorem_gap": {
         "op": "<=",

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 TITLE = {"en": "Pruning 95 % of the weights", "zh": "剪掉 95% 的权重"}
+CPU_SECONDS = 2
 CLAIMS = {
     "magnitude_accuracy": {
         "op": ">=",

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "INT8 inference and quantization-aware training", "zh": "INT8 推理与量化感知训练"}
+CPU_SECONDS = 2
 CLAIMS = {
     "int8_drop": {
         "op": "<=",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Matrix factorization recommends what averages miss", "zh": "矩阵分解推荐平均分看不到的内容"}
+CPU_SECONDS = 2
 CLAIMS = {
     "factor_error": {
         "op": "<=",

@@ -13,10 +13,13 @@ Source: C. Watkins, P. Dayan, Q-Learning, Machine Learning 8, 1992; R. Bellman, 
 Run:    python kb/demos/reinforcement_learning.py --device cpu --seed 0 --steps 3000
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 TITLE = {"en": "Q-learning needs exploration", "zh": "Q 学习离不开探索"}
+CPU_SECONDS = 1
 CLAIMS = {
     "explorer_share": {
         "op": ">=",
@@ -49,6 +52,7 @@ STATES, START, REWARDS = SIDE * SIDE, 10, {2: 0.2, 24: 1.0}
 SETTINGS = ("greedy", "explorer", "random walker")
 
 
+@cache
 def grid() -> tuple[Tensor, Tensor, Tensor]:
     """Transitions, reward for entering a state, and which states end the episode: (S, A, S), (S,), (S,)."""
     sure = torch.zeros(STATES, 4, STATES, dtype=torch.float64)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "ResNet trains where a plain deep net degrades", "zh": "ResNet：普通深层网络退化处仍能训练"}
+CPU_SECONDS = 5
 CLAIMS = {
     "residual_loss": {
         "op": "<=",

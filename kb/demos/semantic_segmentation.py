@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "U-Net labels every pixel", "zh": "U-Net 为每个像素分类"}
+CPU_SECONDS = 4
 CLAIMS = {
     "miou": {
         "op": ">=",

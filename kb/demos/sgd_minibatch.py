@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TITLE = {"en": "Batch, mini-batch and stochastic gradient descent", "zh": "批量、小批量与随机梯度下降"}
+CPU_SECONDS = 2
 CLAIMS = {
     "minibatch_loss": {
         "op": "<=",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "CTC recognizes speech without alignments", "zh": "CTC 无需对齐即可识别语音"}
+CPU_SECONDS = 5
 CLAIMS = {
     "ctc_error_rate": {
         "op": "<=",
@@ -61,9 +62,7 @@ def utterance(generator: torch.Generator) -> tuple[Tensor, list[int]]:
     pauses[0] *= 10 * float(torch.rand((), generator=generator))
     lengths = torch.stack([pauses, spoken], 1).flatten().long()
     formants = torch.tensor(list(PHONEMES.values()), dtype=torch.float32)[said] * voice  # (n, 2)
-    tones = (
-        torch.stack([formants * 0, formants], 1).flatten(0, 1).repeat_interleave(lengths, 0)
-    )  # (samples, 2)
+    tones = torch.stack([formants * 0, formants], 1).flatten(0, 1).repeat_interleave(lengths, 0)  # (samples, 2)
     phase = 2 * math.pi * (tones / RATE).cumsum(0)
     pitch = 1 + 0.5 * (2 * math.pi * 120 * voice / RATE * torch.arange(len(phase))).sin()
     wave = (phase.sin() * torch.tensor([1.0, 0.6])).sum(1) * pitch * (tones[:, 0] > 0)
@@ -73,9 +72,7 @@ def utterance(generator: torch.Generator) -> tuple[Tensor, list[int]]:
 def log_mel(waves: Tensor) -> Tensor:  # (B, samples) -> (B, MELS, T)
     window = torch.hann_window(FRAME, device=waves.device)
     power = torch.stft(waves, FRAME, HOP, window=window, center=False, return_complex=True).abs().square()
-    edges = 700 * (
-        torch.linspace(0, math.log(1 + RATE / 1400), MELS + 2).exp() - 1
-    )  # even steps in mel, as Hz
+    edges = 700 * (torch.linspace(0, math.log(1 + RATE / 1400), MELS + 2).exp() - 1)  # even steps in mel, as Hz
     bins = torch.linspace(0, RATE / 2, FRAME // 2 + 1)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
@@ -147,9 +144,7 @@ def edits(a: list[int], b: list[int]) -> int:
 def ctc_gap(skip_equal: bool, seed: int) -> float:
     generator = torch.Generator().manual_seed(seed)
     log_p = torch.randn(4, 15, 4, generator=generator, dtype=torch.float64).log_softmax(-1)
-    labels = torch.tensor(
-        [[1, 1, 2, 3], [3, 2, 2, 2], [1, 2, 1, 0], [2, 0, 0, 0]]
-    )  # with and without repeats
+    labels = torch.tensor([[1, 1, 2, 3], [3, 2, 2, 2], [1, 2, 1, 0], [2, 0, 0, 0]])  # with and without repeats
     frames, sizes = torch.tensor([15, 12, 9, 15]), torch.tensor([4, 4, 3, 1])
     twin = F.ctc_loss(log_p.transpose(0, 1), labels, frames, sizes, reduction="none")
     return float((ctc(log_p, labels, frames, sizes, skip_equal) - twin).abs().max())
@@ -233,9 +228,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Tables: scale the numbers, embed the categories", "zh": "表格数据：数值要标准化，类别要嵌入"}
+CPU_SECONDS = 1
 CLAIMS = {
     "wine_steps": {
         "op": "<=",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Transformer reverses a sequence", "zh": "Transformer 反转序列"}
+CPU_SECONDS = 4
 CLAIMS = {
     "exact_match": {
         "op": ">=",
@@ -150,9 +151,7 @@ def parities(net: Transformer, bare: Transformer, source: Tensor) -> dict[str, f
         mask = twin.generate_square_subsequent_mask(LENGTH, dtype=torch.float64)
         gaps[name] = float((twin(x, y, tgt_mask=mask) - ours).abs().max())
     for name, n in {"permutation_gap": bare, "position_permutation_gap": net}.items():
-        gaps[name] = float(
-            (n.encoder(n.embed(source.flip(1))) - n.encoder(n.embed(source)).flip(1)).abs().max()
-        )
+        gaps[name] = float((n.encoder(n.embed(source.flip(1))) - n.encoder(n.embed(source)).flip(1)).abs().max())
     changed = written.clone()
     changed[:, -1] = (changed[:, -1] + 1) % SYMBOLS
     for name, causal in {"leak": True, "unmasked_leak": False}.items():
@@ -222,9 +221,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

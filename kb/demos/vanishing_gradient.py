@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 TITLE = {"en": "Gradients vanish or explode geometrically", "zh": "梯度以几何级数消失或爆炸"}
+CPU_SECONDS = 4
 CLAIMS = {
     "residual_gradient_ratio": {
         "op": ">=",
@@ -76,9 +77,7 @@ class Stack(nn.Module):
         self.residual = residual
         self.layers = nn.ModuleList(nn.Linear(64, WIDTH) for _ in range(DEPTH))
         self.head = nn.Linear(WIDTH, 10)
-        for (
-            layer
-        ) in self.layers:  # the sigmoid's slope is at most 1/4, so it gets four times Glorot's weights
+        for layer in self.layers:  # the sigmoid's slope is at most 1/4, so it gets four times Glorot's weights
             nn.init.xavier_normal_(layer.weight, gain=(2 / DEPTH) ** 0.5 if residual else 4.0)
             nn.init.zeros_(layer.bias)
 
@@ -192,9 +191,7 @@ def run(device="cpu", seed=0, steps=250):
 
     x, y = (t.to(device) for t in sums(1000, torch.Generator().manual_seed(seed + 1000)))
     with torch.no_grad():
-        hits = {
-            n: (s(images[test]).argmax(1) == labels[test]).float().mean().item() for n, s in stacks.items()
-        }
+        hits = {n: (s(images[test]).argmax(1) == labels[test]).float().mean().item() for n, s in stacks.items()}
         errors = (rnns(x) - y).square().mean(1).nan_to_num(1e30).view(-1, COPIES)  # NaN: it exploded
         clipped, *unclipped = errors.median(1).values.tolist()
     measured = {
@@ -237,9 +234,11 @@ if __name__ == "__main__":  # alone, with torch only: the points, then each clai
     except StopIteration as end:
         measured = end.value[0]
     for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]]
+        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
         met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        failed += not met or fooled
-        print(f"{'holds' if met and not fooled else 'FAILS'}: {name} = {value:.4g} {claim['op']} {claim['threshold']}", end="")
-        print(f", control {claim['control']} = {control:.4g} ({claim['en']})")
+        sound = met and not fooled and control == control  # a control that is nan proves nothing
+        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
+        failed += verdict == "FAILS"
+        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
+        print(f"control {control:.4g} ({claim['en']})")
     sys.exit(failed > 0)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 TITLE = {"en": "L1, L2 and decoupled weight decay", "zh": "L1、L2 与解耦权重衰减"}
+CPU_SECONDS = 1
 CLAIMS = {
     "l1_error": {
         "op": "<=",
