@@ -120,10 +120,15 @@ def test_sources_are_told_by_their_addresses(concepts: list[Concept]) -> None:
     assert {url: names for url, names in titles.items() if len(names) > 1} == {}
 
 
+POSTED_LATER = {"https://arxiv.org/abs/1106.1813"}  # journals of before arXiv, posted there in one go
+
+
 def test_an_arxiv_number_agrees_with_the_year(concepts: list[Concept]) -> None:
     for concept in concepts:
         for source in concept.sources:
             if match := re.search(r"arxiv\.org/abs/(\d\d)(\d\d)\.\d{4,5}$", source.url):
+                if source.url in POSTED_LATER:
+                    continue
                 assert -1 <= source.year - (2000 + int(match[1])) <= 2, (
                     concept.id,
                     source,
