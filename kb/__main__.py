@@ -1,5 +1,5 @@
 """`python -m kb`: the same as the installed command."""
 
-from kb.cli.app import main
+from kb.cli.entry import run
 
-main()
+run()

@@ -141,7 +141,7 @@ class Store:
         query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)"
         rows = self.query(query)
         key = fold(strip_tones(name) if not any("\u3400" <= c <= "\u9fff" for c in name) else name)
-        cutoff = 60 if len(key) > 3 else 45
+        cutoff = 70 if len(key) > 3 else 60
         ranked = process.extract(key, [row[0] for row in rows], scorer=fuzz.ratio, limit=40, score_cutoff=cutoff)
         found: dict[str, Match] = {}
         for _, _, position in ranked:

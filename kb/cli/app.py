@@ -6,6 +6,7 @@ here. Help texts hold both languages, joined by `both`.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import sys
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         language = _language(given)
         code = make_app(given, language)(args=given, prog_name="kb", standalone_mode=False)
-        sys.stdout.flush()
+        sys.stdout.flush()  # a broken pipe shows itself here
         sys.exit(code if isinstance(code, int) else 0)
     except KbError as error:
         _complain(error.message.of(language), error.hint.of(language) if error.hint else "")
@@ -160,6 +161,9 @@ def _with_shared(function: Callable[..., Any], language: Language) -> Callable[.
                 raise typer.BadParameter(
                     f"{options[name]!r} is not one of {', '.join(choices)}", param_hint=f"--{name}"
                 )
+        if not gc.isenabled():  # the start is over, see `kb.cli.entry`
+            gc.freeze()
+            gc.enable()
         return function(Session.start(**options), **values)
 
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

@@ -40,7 +40,7 @@ CLAIMS = {
         "control": "sigmoid_first_gradient",
         "kind": "trained",
         "en": "gradient of the first of ten ReLU layers over that of the last, untrained; control: sigmoid",
-        "zh": "训练前十层网络首层与末层梯度之比（ReLU）；对照为 sigmoid",
+        "zh": "十层 ReLU 网络训练前首层与末层梯度之比；对照为 sigmoid 网络",
     },
     "leaky_accuracy": {
         "op": ">=",

@@ -42,7 +42,7 @@ CLAIMS = {
         "control": "unsigned_linear_gap",
         "kind": "parity",
         "en": "margin lost by a linear model to FGSM against the worst case 0.15 |w|_1; the control: no sign",
-        "zh": "FGSM 使线性模型损失的间隔与最坏情形 0.15‖w‖₁ 之差；对照不取符号",
+        "zh": "FGSM 使线性模型的间隔减小的量与最坏情形 0.15‖w‖₁ 之差；对照不取符号",
     },
 }
 

@@ -36,7 +36,7 @@ CLAIMS = {
         "control": "pca_error",
         "kind": "trained",
         "en": "squared error of held-out digits rebuilt from two numbers; the control is PCA",
-        "zh": "用两个数重建留出数字的平方误差；对照为 PCA",
+        "zh": "仅凭二维编码重建留出集数字的平方误差；对照为 PCA",
     },
     "deep_code_accuracy": {
         "op": ">=",
@@ -44,7 +44,7 @@ CLAIMS = {
         "control": "pca_code_accuracy",
         "kind": "trained",
         "en": "held-out digits told apart by their 5 nearest neighbours among the codes; the control is PCA",
-        "zh": "用编码的 5 个最近邻判别留出数字的准确率；对照为 PCA",
+        "zh": "用编码的 5 个最近邻判别留出集数字的准确率；对照为 PCA",
     },
     "pca_gap": {
         "op": "<=",
@@ -146,12 +146,12 @@ def run(device="cpu", seed=0, steps=1000):
     return measured, {
         "codes of held-out digits": {
             "kind": "scatter",
-            "zh": "留出数字的编码",
+            "zh": "留出集数字的编码",
             "series": {str(d): tuple(codes[TRAIN:][labels[TRAIN:] == d].T.tolist()) for d in range(10)},
         },
         "held-out digits, from the deep code, from PCA": {
             "kind": "images",
-            "zh": "留出的数字、深层编码的重建、PCA 的重建",
+            "zh": "留出集数字、深层编码的重建、PCA 的重建",
             "images": [
                 (image + mean).clamp(0, 1).reshape(8, 8)
                 for images in (exact[TRAIN:], held_out, rebuilt[TRAIN:])

@@ -27,7 +27,7 @@ CLAIMS = {
         "threshold": 0.52,
         "control": "whole_caption_accuracy",
         "kind": "trained",
-        "en": "images of unseen pairs matched to one of their 24 captions; the control reads no words",
+        "en": "images of unseen pairs matched to the right one of 24 captions; the control reads no words",
         "zh": "未见组合的图像在 24 条描述中选对的比例；对照把整条描述当作一个符号",
     },
     "loss_gap": {

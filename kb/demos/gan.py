@@ -1,9 +1,9 @@
 """GAN — a generator learns to sample a distribution from nothing but a discriminator's verdict.
 
 The data are eight narrow Gaussians on a ring. The generator maps noise to points, the discriminator tells
-points from data, and each is trained against the other with the non-saturating loss. The balance matters: the
-same pair with a discriminator that learns 40 times slower shows mode collapse: the generator puts its points
-in one or two places and moves them around the ring.
+points from data, and each is trained against the other with the non-saturating loss. The balance matters: a
+second pair, whose discriminator learns 40 times slower, shows mode collapse: its generator puts its points in
+one or two places and moves them around the ring.
 
 Claim:  the GAN covers the eight modes, the one with the slow discriminator collapses; its points lie on the
         modes far more often than those of a Gaussian fitted to the data; at the optimal discriminator D = p /

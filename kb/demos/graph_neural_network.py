@@ -44,7 +44,7 @@ CLAIMS = {
         "control": "dense_renumbering_gap",
         "kind": "parity",
         "en": "answers of renumbered members minus renumbered answers; the control reads raw adjacency rows",
-        "zh": "成员重新编号后输出是否随之置换；对照是直接读邻接矩阵行的全连接层",
+        "zh": "成员重新编号后的输出与重排后的原输出之差；对照为直接读邻接矩阵行的线性层",
     },
     "deep_spread": {
         "op": "<=",

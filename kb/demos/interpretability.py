@@ -22,7 +22,7 @@ from numpy.polynomial.legendre import leggauss
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TITLE = {"en": "Attributions open a black box and unmask a shortcut", "zh": "归因打开黑箱并揭穿捷径"}
+TITLE = {"en": "Attributions open a black box and unmask a shortcut", "zh": "用归因打开黑箱、揭穿捷径"}
 CPU_SECONDS = 1
 CLAIMS = {
     "cheat_shortcut_share": {

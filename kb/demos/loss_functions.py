@@ -140,7 +140,7 @@ def run(device="cpu", seed=0, steps=200):
     }, {
         "pull on the logit of the true class": {
             "kind": "lines",
-            "zh": "损失对真实类别 logit 的拉力",
+            "zh": "损失对真实类别 logit 的梯度大小",
             "series": {name: (lead.tolist(), pull.tolist()) for name, pull in curves.items()},
             "x": "lead of the true class",
             "y": "size of the gradient",

@@ -29,7 +29,7 @@ CLAIMS = {
         "control": "unscaled_error",
         "kind": "trained",
         "en": "test error of FP16 training with loss scaling, 1 is the mean's; the control does not scale",
-        "zh": "带损失缩放的 FP16 训练的相对测试误差（预测均值为 1）；对照不缩放",
+        "zh": "带损失缩放的 FP16 训练的相对测试误差（恒预测均值时为 1）；对照不缩放",
     },
     "lost_share": {
         "op": "<=",

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TITLE = {"en": "A multilayer perceptron solves what one layer cannot", "zh": "多层感知机解决单层做不到的问题"}
+TITLE = {"en": "A multilayer perceptron solves what one layer cannot", "zh": "多层感知机解决单层解决不了的问题"}
 CPU_SECONDS = 1
 CLAIMS = {
     "xor_mlp_right": {

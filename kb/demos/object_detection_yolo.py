@@ -29,7 +29,7 @@ CLAIMS = {
         "control": "mean_box_map50",
         "kind": "trained",
         "en": "mean average precision at IoU 0.5 on fresh scenes; the control gives every box the mean size",
-        "zh": "新场景上 IoU 0.5 的 mAP；对照把所有框都换成平均大小",
+        "zh": "新场景上 IoU 阈值 0.5 的 mAP；对照把所有框都换成平均大小",
     },
     "iou_gap": {
         "op": "<=",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TITLE = {"en": "REINFORCE climbs the exact policy gradient", "zh": "REINFORCE 沿精确策略梯度上升"}
+TITLE = {"en": "REINFORCE estimates and climbs the policy gradient", "zh": "REINFORCE：估计策略梯度并沿其上升"}
 CPU_SECONDS = 1
 CLAIMS = {
     "theorem_gap": {

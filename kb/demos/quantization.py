@@ -48,7 +48,7 @@ CLAIMS = {
         "control": "truncation_step_error",
         "kind": "trained",
         "en": "largest error of a quantized weight, in steps; the control truncates instead of rounding",
-        "zh": "量化后权重的最大误差（以步长计）；对照用截断代替四舍五入",
+        "zh": "量化后权重的最大误差（以步长计）；对照用截断代替就近舍入",
     },
     "integer_gap": {
         "op": "<=",
@@ -64,7 +64,7 @@ CLAIMS = {
         "control": "truncation_torch_gap",
         "kind": "parity",
         "en": "gap to torch.fake_quantize_per_channel_affine; the control truncates instead of rounding",
-        "zh": "与 torch.fake_quantize_per_channel_affine 之差；对照用截断代替四舍五入",
+        "zh": "与 torch.fake_quantize_per_channel_affine 之差；对照用截断代替就近舍入",
     },
 }
 

@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TITLE = {"en": "Matrix factorization recommends what averages miss", "zh": "矩阵分解推荐平均分看不到的内容"}
+TITLE = {"en": "Matrix factorization recommends what averages miss", "zh": "矩阵分解：推荐均值看不出的偏好"}
 CPU_SECONDS = 2
 CLAIMS = {
     "factor_error": {
@@ -34,7 +34,7 @@ CLAIMS = {
         "control": "average_precision",
         "kind": "trained",
         "en": "share of ten recommended unseen films in a user's own top tenth; the control: averages",
-        "zh": "推荐十部未看影片中属于该用户真实前 10% 的比例；对照按均值推荐",
+        "zh": "推荐的十部未看影片中，真正属于该用户前 10% 的比例；对照按均值推荐",
     },
     "newcomer_gap": {
         "op": "<=",
