@@ -4,8 +4,9 @@ Real table: 178 wines of three growers, 13 measurements in units from 0.1 to 100
 with income, age, debt and one of 40 towns, written as an arbitrary number; all four decide the risk. The same
 small multilayer perceptron (MLP) learns each table from two preparations.
 
-Claim:  standardized columns let it learn the wines in far fewer steps than raw ones; a learned vector for
-        each town beats the town's number as one more measurement. Standardization is the one of scikit-learn.
+Claim:  standardized columns let it learn the wines in far fewer steps than raw ones at the best of three
+        learning rates; a learned vector for each town beats the town's number as one more measurement.
+        Standardization is the one of scikit-learn.
         The score of boosted trees, which need no scaling, is printed beside; nothing here claims that
         networks beat trees.
 Source: C. Guo, F. Berkhahn, Entity Embeddings of Categorical Variables, 2016; L. Grinsztajn et al., Why Do
@@ -28,8 +29,8 @@ CLAIMS = {
         "threshold": 50,
         "control": "raw_wine_steps",
         "kind": "trained",
-        "en": "training steps until 95% of the training wines are right; the control has the raw columns",
-        "zh": "训练集葡萄酒 95% 判对所需的步数；对照用未标准化的原始列",
+        "en": "steps until 95% of the training wines are right; the control: raw columns, the best of three rates",
+        "zh": "训练集葡萄酒 95% 判对所需的步数；对照用原始列，取三种学习率中最好者",
     },
     "loan_accuracy": {
         "op": ">=",
@@ -50,6 +51,7 @@ CLAIMS = {
 }
 
 TOWNS, LOANS = 40, 4000
+RATE, RAW_RATES = 1e-2, (3e-3, 1e-2, 3e-2)  # raw columns may need another one
 
 
 class Mixed(nn.Module):
@@ -95,17 +97,18 @@ def run(device="cpu", seed=0, steps=200):
     risky, fails = risky.split(cut), fails.split(cut)
     scaled, coded = standardize(*raw), standardize(*risky)
     mixed = [torch.cat([ready[:, :3], rows[:, 3:]], 1) for ready, rows in zip(coded, risky, strict=True)]
+    raw_wines = {f"raw wine at {rate}": rate for rate in RAW_RATES}
     contenders = {  # (training rows, test rows), (training labels, test labels), network
         "wine": (scaled, grower, Mixed(13, 0, 3)),
-        "raw_wine": (raw, grower, Mixed(13, 0, 3)),
+        **{name: (raw, grower, Mixed(13, 0, 3)) for name in raw_wines},
         "loan": (mixed, fails, Mixed(3, TOWNS, 2)),
         "numbered_loan": (coded, fails, Mixed(4, 0, 2)),
     }
     rows = {name: [part.float().to(device) for part in parts] for name, (parts, _, _) in contenders.items()}
     labels = {name: [part.to(device) for part in parts] for name, (_, parts, _) in contenders.items()}
     nets = {name: net.to(device) for name, (_, _, net) in contenders.items()}
-    optimizers = {name: torch.optim.Adam(net.parameters(), lr=1e-2) for name, net in nets.items()}
-    needed = {"wine": float(steps), "raw_wine": float(steps)}
+    optimizers = {n: torch.optim.Adam(net.parameters(), lr=raw_wines.get(n, RATE)) for n, net in nets.items()}
+    needed = dict.fromkeys(["wine", *raw_wines], float(steps))
     for step in range(steps):
         for name, net in nets.items():
             logits = net(rows[name][0])
@@ -119,6 +122,7 @@ def run(device="cpu", seed=0, steps=200):
             with torch.no_grad():
                 right = {name: net(rows[name][1]).argmax(-1) == labels[name][1] for name, net in nets.items()}
             accuracy = {name: hits.float().mean().item() for name, hits in right.items()}
+            accuracy["raw_wine"] = max(accuracy.pop(name) for name in raw_wines)
             yield (step + 1) / steps, accuracy
 
     for name, parts, answers in (("wine", raw, grower), ("loan", risky, fails)):
@@ -126,7 +130,8 @@ def run(device="cpu", seed=0, steps=200):
         accuracy[f"trees_{name}"] = trees.score(parts[1].numpy(), answers[1].numpy())
     twin = torch.tensor(StandardScaler().fit(raw[0].numpy()).transform(raw[1].numpy()))
     return {
-        **{f"{name}_steps": count for name, count in needed.items()},
+        "wine_steps": needed["wine"],
+        "raw_wine_steps": min(needed[name] for name in raw_wines),
         **{f"{name}_accuracy": score for name, score in accuracy.items()},
         "scaler_gap": float((scaled[1] - twin).abs().max()),
         "sample_scaler_gap": float((standardize(*raw, correction=1)[1] - twin).abs().max()),
