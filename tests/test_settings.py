@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLE
+from conftest import ROOT, SAMPLE
 
 import kb
 from kb.cli.app import main
@@ -109,3 +112,31 @@ def test_names_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert complete_names("zzz") == []
     monkeypatch.setenv("KB_DATA", "/nowhere")
     assert complete_names("a") == []
+
+
+def test_nothing_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        shown = capsys.readouterr()
+        assert "explain" in shown.out + shown.err
+        assert "Traceback" not in shown.err
+
+
+def test_the_help_is_in_the_users_language() -> None:
+    environment = {**os.environ, "LANG": "zh_CN.UTF-8", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "kb", "explain", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "解释一个概念" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("kb ex", "explain"), ("kb explain long", "long-short-term-memory"), ("kb explain 随机", "随机失活")],
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    asked = {"_KB_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    environment = {**os.environ, **asked, "KB_DATA": str(SAMPLE), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", "import sys; sys.argv = ['kb']; from kb.cli.entry import run; run()"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert offered in done.stdout, done.stderr

@@ -76,7 +76,7 @@ _SHARED_CHOICES = {"lang": ("zh", "en", "both"), "color": ("auto", "always", "ne
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit: 0 success, 1 a KbError, 2 usage, 130 interrupted."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = _shared_last(sys.argv[1:] if arguments is None else arguments)
     language: Language = "en"
     try:
         language = _language(given)
@@ -183,12 +183,20 @@ def _in_language(annotation: Any, language: Language) -> Any:
     return Annotated[kind, info]
 
 
+def _shared_last(given: list[str]) -> list[str]:
+    """The arguments with shared options that stand before the command moved behind it: `kb --lang zh list`."""
+    at = 0
+    while at < len(given) and given[at].split("=")[0] in ("--lang", "-L", "--data", "--color", "--pager", "--no-pager"):
+        at += 1 if "pager" in given[at] or "=" in given[at] else 2
+    return given[at:] + given[:at]
+
+
 def _language(given: list[str]) -> Language:
     """The language of messages, before the options are parsed."""
     lang = ""
-    for word, following in zip(given, [*given[1:], ""], strict=True):
+    for i, word in enumerate(given):
         if word in ("--lang", "-L"):
-            lang = following
+            lang = "".join(given[i + 1 : i + 2])
         elif word.startswith("--lang="):
             lang = word.removeprefix("--lang=")
     return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language

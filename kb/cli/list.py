@@ -10,7 +10,7 @@ from kb.cli.app import both
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.store import Row
-from kb.text import Bilingual
+from kb.text import LANGUAGES, Bilingual
 from kb.vocabulary import AREAS, TYPES
 
 
@@ -37,7 +37,8 @@ def command(
     if session.console.is_terminal:
         session.print(render_rows(rows, session.languages, session.console))
     elif rows:
-        print(plain_rows(rows))
+        chosen = session.settings.language
+        print(plain_rows(rows, session.languages if chosen in LANGUAGES else LANGUAGES))
     session.note(f"{len(rows)} concepts", f"共 {len(rows)} 个概念")
 
 

@@ -14,9 +14,10 @@ from kb.text import Language
 from kb.vocabulary import TYPES
 
 
-def plain_rows(rows: Sequence[Row]) -> str:
-    """One line a concept, tab-separated: what a pipe gets."""
-    return "\n".join(printable("\t".join((row.id, row.type, row.name.en, row.name.zh))) for row in rows)
+def plain_rows(rows: Sequence[Row], languages: Sequence[Language]) -> str:
+    """One line a concept, tab-separated: what a pipe gets. The names are those of the languages asked for."""
+    lines = ((row.id, row.type, *(row.name.of(language) for language in languages)) for row in rows)
+    return "\n".join(printable("\t".join(line)) for line in lines)
 
 
 def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: Console) -> Text:
