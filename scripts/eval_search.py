@@ -1,0 +1,160 @@
+"""How well the search finds what people mean: hit@1, hit@5 and MRR@10 by language and style, with 95 % intervals.
+
+python scripts/eval_search.py                        # every mode and baseline on the frozen queries of tests/data
+python scripts/eval_search.py --queries FILE.jsonl   # your own: {"q": …, "lang": …, "gold": [names or ids], "style": …}
+
+A query counts where the knowledge base has one of its gold concepts. The interval is a bootstrap over queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
+
+from kb.base import open as open_base  # noqa: E402  (the path comes first)
+from kb.search.hybrid import Mode, Semantic, search  # noqa: E402
+from kb.search.side import open_semantic  # noqa: E402
+from kb.store import Store  # noqa: E402
+from kb.surface import fold  # noqa: E402
+
+FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
+DRAWS = 1000
+MODES: tuple[Mode, ...] = ("hybrid", "lexical", "semantic")
+
+
+class Query(NamedTuple):
+    """What somebody typed, and the ids that answer it."""
+
+    text: str
+    lang: str
+    style: str
+    gold: frozenset[str]
+
+
+class Score(NamedTuple):
+    """Of one query: reciprocal rank within ten, and whether a gold concept is first, or among five."""
+
+    mrr: float
+    hit1: float
+    hit5: float
+
+
+Ranker = Callable[[str], list[str]]
+
+
+def read_queries(path: Path, store: Store) -> list[Query]:
+    """The queries of which the knowledge base has a gold concept."""
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    queries = [
+        Query(row["q"], row["lang"], row["style"], frozenset(m.id for name in row["gold"] for m in store.resolve(name)))
+        for row in rows
+    ]
+    return [query for query in queries if query.gold]
+
+
+def score(ranker: Ranker, query: Query) -> Score:
+    """How high the first gold concept stands."""
+    ranks = [rank for rank, id in enumerate(ranker(query.text)[:10], 1) if id in query.gold]
+    first = ranks[0] if ranks else 99
+    return Score(1 / first if ranks else 0.0, float(first == 1), float(first <= 5))
+
+
+def mode_ranker(store: Store, side: Semantic, mode: Mode) -> Ranker:
+    """The search of the command line."""
+    return lambda text: [hit.row.id for hit in search(store, text, k=10, mode=mode, semantic=lambda: side).hits]
+
+
+def rankers(store: Store) -> dict[str, Ranker]:
+    """Every mode of the search, and what it has to beat."""
+    side = open_semantic(store)
+
+    def encoder_alone(text: str) -> list[str]:
+        scores = side.index.scores(side.encoder.encode([text]))[0]
+        return [side.index.ids[i] for i in (-scores).argsort()[:10]]
+
+    found: dict[str, Ranker] = {name: mode_ranker(store, side, name) for name in MODES}
+    return found | {"encoder alone": encoder_alone, "bm25 with jieba": _jieba(store), "substring": _substring(store)}
+
+
+def _substring(store: Store) -> Ranker:
+    """What grep would find: concepts whose text holds most of the query's words as they stand."""
+    texts = {c.id: fold(json.dumps(c.to_json(), ensure_ascii=False)) for c in store.concepts()}
+
+    def rank(text: str) -> list[str]:
+        words = [fold(word) for word in text.split()]
+        counts = {id: sum(word in held for word in words) for id, held in texts.items()}
+        return sorted((id for id, n in counts.items() if n), key=lambda id: -counts[id])[:10]
+
+    return rank
+
+
+def _jieba(store: Store) -> Ranker:
+    """BM25 over jieba's words, the usual Chinese baseline; nothing where jieba is not installed."""
+    try:
+        import jieba
+    except ImportError:
+        return lambda text: []
+    import math
+
+    jieba.setLogLevel(60)
+    documents = {c.id: list(jieba.cut(json.dumps(c.to_json(), ensure_ascii=False).lower())) for c in store.concepts()}
+    counts = {id: {word: tokens.count(word) for word in set(tokens)} for id, tokens in documents.items()}
+    length = mean(map(len, documents.values()))
+    having: dict[str, int] = {}
+    for table in counts.values():
+        for word in table:
+            having[word] = having.get(word, 0) + 1
+
+    def rank(text: str) -> list[str]:
+        scores: dict[str, float] = {}
+        for word in jieba.cut(text.lower()):
+            if word.strip() and word in having:
+                weight = math.log(1 + (len(documents) - having[word] + 0.5) / (having[word] + 0.5))
+                for id, table in counts.items():
+                    if n := table.get(word, 0):
+                        norm = n + 1.2 * (0.25 + 0.75 * len(documents[id]) / length)
+                        scores[id] = scores.get(id, 0.0) + weight * n * 2.2 / norm
+        return sorted(scores, key=lambda id: -scores[id])[:10]
+
+    return rank
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 % of the means of resamples."""
+    draw = random.Random(0)
+    means = sorted(mean(draw.choices(values, k=len(values))) for _ in range(DRAWS))
+    return means[int(DRAWS * 0.025)], means[int(DRAWS * 0.975)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=Path, default=FROZEN)
+    options = parser.parse_args()
+    store = open_base().store
+    queries = read_queries(options.queries, store)
+    table: dict[str, dict[str, list[Score]]] = {}
+    for name, ranker in rankers(store).items():
+        groups = table.setdefault(name, {})
+        for query in queries:
+            for group in ("all", query.lang, query.style):
+                groups.setdefault(group, []).append(score(ranker, query))
+    for name, groups in table.items():
+        print(f"\n{name}")
+        for group, scores in groups.items():
+            low, high = interval([s.mrr for s in scores])
+            hit1, hit5 = mean(s.hit1 for s in scores), mean(s.hit5 for s in scores)
+            mrr = f"MRR@10 {mean(s.mrr for s in scores):.3f} ({low:.3f}-{high:.3f})"
+            print(f"  {group:<14}{len(scores):>4}  {mrr}  hit@1 {hit1:.3f}  hit@5 {hit5:.3f}")
+
+
+if __name__ == "__main__":
+    main()
