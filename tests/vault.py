@@ -21,24 +21,23 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(front), body
 
 
-def resolve(vault: Path, source: Path, target: str) -> Path | None:
-    """The note that a link means: exact path, own folder, shortest path; case does not matter."""
+def key(path: str) -> str:
+    """Case and composition do not matter to a link."""
+    return unicodedata.normalize("NFC", path).casefold()
 
-    def key(path: str) -> str:
-        return unicodedata.normalize("NFC", path).casefold()
 
-    notes = {key(path.relative_to(vault).as_posix()): path for path in vault.rglob("*.md")}
+def resolve(notes: set[str], folder: str, target: str) -> bool:
+    """Whether a link reaches a note: exact path, own folder, then the end of any path."""
     wanted = key(target + ".md")
-    own = key((source.parent.relative_to(vault) / (target + ".md")).as_posix())
-    if wanted in notes or own in notes:
-        return notes.get(wanted) or notes[own]
-    ends = sorted((path for path in notes if path.endswith("/" + wanted)), key=lambda path: path.count("/"))
-    return notes[ends[0]] if ends else None
+    return (
+        wanted in notes or key(f"{folder}/{target}.md") in notes or any(path.endswith("/" + wanted) for path in notes)
+    )
 
 
 def faults(vault: Path) -> list[str]:
     """What Obsidian would stumble over."""
     found: list[str] = []
+    notes = {key(path.relative_to(vault).as_posix()) for path in vault.rglob("*.md")}
     types: dict[str, type] = {}
     names: set[str] = set()
     for path in sorted(vault.rglob("*.md")):
@@ -53,19 +52,19 @@ def faults(vault: Path) -> list[str]:
         if stem.casefold() in names:
             found.append(f"{path.name}: differs from another only in case")
         names.add(stem.casefold())
-        for key, value in properties.items():
+        for name, value in properties.items():
             kind = type(value)
-            if types.setdefault(key, kind) is not kind:
-                found.append(f"{path.name}: {key} is a {kind.__name__} here, elsewhere a {types[key].__name__}")
+            if types.setdefault(name, kind) is not kind:
+                found.append(f"{path.name}: {name} is a {kind.__name__} here, elsewhere a {types[name].__name__}")
             if kind not in (str, int, list) or (kind is list and not all(isinstance(item, str) for item in value)):
-                found.append(f"{path.name}: {key} is not flat")
+                found.append(f"{path.name}: {name} is not flat")
         for tag in properties.get("tags", []):
             if not re.fullmatch(r"[\w/-]+", tag) or tag.isdigit():
                 found.append(f"{path.name}: bad tag {tag}")
         quoted = [item for value in properties.values() if isinstance(value, list) for item in value]
         for text in (body, *(item for item in quoted if item.startswith("[["))):
             for match in LINK.finditer(text):
-                if resolve(vault, path, match[1]) is None:
+                if not resolve(notes, path.parent.relative_to(vault).as_posix(), match[1]):
                     found.append(f"{path.name}: no note {match[1]}")
         if any("[[" in comment for comment in re.findall(r"%%.*?%%", body, re.DOTALL)):
             found.append(f"{path.name}: a link inside a comment")
