@@ -44,6 +44,9 @@ def command(
             show_default=False,
         ),
     ] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help=both("Show why each was found.", "显示每条结果的得分来源。"))
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> int:
     if mode not in get_args(Mode):
@@ -79,7 +82,7 @@ def command(
         return 0 if hits else 1
     if reading.changed:
         session.note(f"read as: {reading.text}", f"理解为：{reading.text}", style="yellow")
-    _show(session, hits, text)
+    _show(session, hits, text, explain)
     by = f"{served.name}, {served.device}" if served else "BM25"
     session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")
     return 0 if hits else 1
@@ -96,9 +99,9 @@ def _notify(session: Session) -> Callable[[int, int], None]:
     return notify
 
 
-def _show(session: Session, hits: list[Hit], query: str) -> None:
+def _show(session: Session, hits: list[Hit], query: str, explain: bool) -> None:
     from kb.cli.hits import render_hits
 
     if not hits or all(hit.weak for hit in hits):
         session.note(f"nothing fits '{query}' well", f"没有与“{query}”很匹配的概念", style="yellow")
-    session.print(*render_hits(hits, session.languages, session.console))
+    session.print(*render_hits(hits, session.languages, session.console, explain=explain))

@@ -95,7 +95,8 @@ def ctc(log_p: Tensor, labels: Tensor, frames: Tensor, sizes: Tensor, skip_equal
     b, blanks = len(labels), torch.zeros_like(labels)
     path = F.pad(torch.stack([blanks, labels], -1).flatten(1), (0, 1))  # blank, a, blank, b, blank: (B, S)
     may_skip = (path[:, 2:] != 0) & (skip_equal | (path[:, 2:] != path[:, :-2]))  # over the blank between
-    emit = log_p.gather(2, path[:, None].expand(-1, log_p.shape[1], -1))  # (B, T, S)
+    chosen = F.one_hot(path, log_p.shape[2]).to(log_p)  # (B, S, C)
+    emit = log_p @ chosen.mT  # (B, T, S); a gather would add up its gradients in no fixed order on CUDA
     alpha = torch.full_like(emit[:, 0], IMPOSSIBLE)
     alpha = torch.cat([emit[:, 0, :2], alpha[:, 2:]], 1)  # start with the blank or the first label
     alphas = [alpha]

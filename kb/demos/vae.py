@@ -27,7 +27,7 @@ CLAIMS = {
         "control": "independent_nll",
         "kind": "trained",
         "en": "-ELBO of held-out digits in nats; the control is the likelihood of independent pixels",
-        "zh": "留出数字的 -ELBO（单位 nat）；对照为各像素独立时的负对数似然",
+        "zh": "留出集数字的 -ELBO（单位 nat）；对照为各像素独立时的负对数似然",
     },
     "prior_distance": {
         "op": "<=",
@@ -35,7 +35,7 @@ CLAIMS = {
         "control": "autoencoder_distance",
         "kind": "trained",
         "en": "energy distance of decoded prior samples from held-out digits; the control is an autoencoder",
-        "zh": "先验样本解码后与留出数字的能量距离；对照为普通自编码器",
+        "zh": "先验样本解码后与留出集数字的能量距离；对照为普通自编码器",
     },
     "kl_gap": {
         "op": "<=",

@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TITLE = {"en": "Gradients vanish or explode geometrically", "zh": "梯度以几何级数消失或爆炸"}
+TITLE = {"en": "Gradients vanish or explode geometrically", "zh": "梯度呈几何级数消失或爆炸"}
 CPU_SECONDS = 4
 CLAIMS = {
     "residual_gradient_ratio": {
@@ -39,7 +39,7 @@ CLAIMS = {
         "control": "sigmoid_accuracy",
         "kind": "trained",
         "en": "accuracy on held-out digits after the same training; the control is the sigmoid stack",
-        "zh": "相同训练后在留出数字上的准确率；对照为 sigmoid 堆叠",
+        "zh": "相同训练后在留出集数字上的准确率；对照为 sigmoid 堆叠",
     },
     "clipped_mse": {
         "op": "<=",

@@ -3,7 +3,7 @@
 The corpus is generated: each sentence has a person (king, queen, actor, actress ...), words that go with the
 role, words that go with the gender, and words that go with anything; the roles' frequencies follow Zipf's
 law. Skip-gram with negative sampling sees only which words share a sentence. The contender gets the same
-words, shuffled.
+words, shuffled across sentences.
 
 Claim:  king - man + woman is nearest to queen, and so for all pairs of roles; products of the vectors follow
         pointwise mutual information (PMI), not counts; at PMI - log k the gradient of the loss vanishes.
@@ -27,8 +27,8 @@ CLAIMS = {
         "threshold": 0.53,
         "control": "shuffled_analogy_accuracy",
         "kind": "trained",
-        "en": "analogies solved by vector arithmetic; the control learns from the same words shuffled",
-        "zh": "用向量加减求对的类比比例；对照在打乱词序的同一语料上训练",
+        "en": "analogies solved by vector arithmetic; the control's words are shuffled across all sentences",
+        "zh": "用向量加减求对的类比比例；对照的语料把所有词跨句打乱",
     },
     "pmi_correlation": {
         "op": ">=",
