@@ -12,7 +12,6 @@ from kb.cli.plain import printable
 from kb.search.hybrid import Hit
 from kb.text import Bilingual, Language
 
-
 PARTS = {
     "lexical": Bilingual("words", "词语"),
     "name": Bilingual("share named", "名称占比"),
