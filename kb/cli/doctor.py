@@ -131,8 +131,10 @@ def _state(session: Session) -> Iterator[Finding]:
 
     yield Finding("demos", str(len(demo_ids())))
     model = shipped_data() / "encoder" / "model.onnx"
+    weight = sum(path.stat().st_size for path in model.parent.glob("*"))
     mend = Bilingual("pip install --force-reinstall kb-deep-learning", "pip install --force-reinstall kb-deep-learning")
-    size = f"{model.stat().st_size / 1e6:.1f} MB" if model.exists() else "missing"
+    size = f"{weight / 1e6:.1f} MB" if model.exists() else "missing"
     yield Finding("encoder", f"{BUNDLED}, {size}", None if model.exists() else mend)
-    indexes = [*(shipped_data() / "index").glob("*.npz"), *(cache_dir() / "index").glob("*.npz")]
-    yield Finding("indexes", ", ".join(path.name for path in indexes) or "none yet: the first search builds it")
+    for where, folder in (("shipped", shipped_data() / "index"), ("cache", cache_dir() / "index")):
+        names = sorted(path.stem.removeprefix("vectors-") for path in folder.glob("*.npz"))
+        yield Finding(f"index, {where}", ", ".join(names) or "none")
