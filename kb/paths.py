@@ -39,9 +39,21 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    write_all({path: content})
+
+
+def write_all(files: dict[Path, bytes]) -> None:
+    """Write several files: all of them beside their places first, then each is renamed into its own.
+
+    Raises:
+        OSError: a folder cannot be written to; if so in the first part, nothing has changed.
+    """
+    beside = {path: path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp") for path in files}
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        for path, content in files.items():
+            beside[path].write_bytes(content)
+        for path, temporary in beside.items():
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in beside.values():
+            temporary.unlink(missing_ok=True)

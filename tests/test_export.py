@@ -154,10 +154,63 @@ def test_prune_removes_only_untouched_notes_of_its_own(cards: list, vault: Path)
     touched.write_text(touched.read_text("utf-8") + "\nA remark.\n", encoding="utf-8")
     gone = [card for card in cards if card["id"] not in ("adam", "accuracy")]
     counts = actions(export(gone, vault, Options(("en",), prune=True)))
-    assert counts["prune"] == counts["conflict"] == 1
+    assert counts["prune"] == counts["keep"] == 1
     assert mine.exists()
     assert touched.exists()
     assert not (vault / "kb" / "Accuracy.md").exists()
+
+
+def test_prune_works_after_an_export_without_it(cards: list, vault: Path) -> None:
+    export(cards, vault, EN)
+    export(cards[1:], vault, EN)
+    assert actions(export(cards[1:], vault, Options(("en",), prune=True)))["prune"] == 1
+
+
+def renamed(cards: list, **names: str) -> list:
+    return [{**card, "name": {**card["name"], "en": names.get(card["id"], card["name"]["en"])}} for card in cards]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"adam": "Dropout", "dropout": "Adam"},
+        {"accuracy": "Adam", "adam": "Dropout", "dropout": "Novel"},
+        {"adam": "Accuracy", "accuracy": "Novel"},
+        {"adam": "ADAM"},
+    ],
+)
+def test_names_that_change_places_lose_nothing(cards: list, vault: Path, names: dict) -> None:
+    export(cards, vault, EN)
+    for note in (vault / "kb").glob("*.md"):
+        note.write_text(note.read_text("utf-8") + f"\nMine in {read(note)[0]['kb-id']}.\n", encoding="utf-8")
+    export(renamed(cards, **names), vault, EN)
+    kept = {read(note)[0]["kb-id"]: read(note)[1] for note in (vault / "kb").glob("*.md")}
+    assert len(list((vault / "kb").glob("*.md"))) == len(kept) == 11
+    assert all(f"Mine in {id}." in body for id, body in kept.items())
+    assert actions(export(renamed(cards, **names), vault, EN)) == {"unchanged": 11}
+
+
+def test_a_conflict_keeps_its_place_from_others(cards: list, vault: Path) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb" / "Adam.md"
+    note.write_text(note.read_text("utf-8").replace("Each parameter", "EACH parameter"), encoding="utf-8")
+    swapped = renamed(cards, adam="Dropout", dropout="Adam")
+    assert actions(export(swapped, vault, EN))["conflict"] == 1
+    assert "EACH parameter" in note.read_text("utf-8")
+    assert read(vault / "kb" / "Adam (dropout).md")[0]["kb-id"] == "dropout"
+
+
+def test_line_ends_marks_and_odd_bytes_of_the_users_stay(cards: list, vault: Path) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb" / "Adam.md"
+    note.write_bytes(b"\xef\xbb\xbf" + note.read_bytes().replace(b"\n", b"\r\n") + b"odd \xff byte\r\n")
+    assert actions(export(cards, vault, EN)) == {"unchanged": 11}
+    cards[1]["summary"]["en"] = "Changed."
+    assert actions(export(cards, vault, EN)) == {"unchanged": 10, "update": 1}
+    content = note.read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf---\r\n")
+    assert b"Changed.\r\n" in content
+    assert content.endswith(b"odd \xff byte\r\n")
 
 
 def test_a_file_of_the_users_is_never_overwritten(cards: list, vault: Path) -> None:

@@ -21,6 +21,7 @@ SAID = {
     "conflict": Bilingual("in conflict", "冲突"),
     "deleted": Bilingual("deleted by you, left so", "已被你删除，保持不变"),
     "prune": Bilingual("pruned", "清除"),
+    "keep": Bilingual("kept, for you wrote in them", "因含有你写的内容而保留"),
 }
 
 

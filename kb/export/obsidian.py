@@ -16,13 +16,14 @@ from typing import Any, Literal
 from kb.errors import KbError
 from kb.export.filenames import collision_key, note_name
 from kb.export.note import ID_KEY, Note, Properties, assemble, make_properties, make_region, parse
-from kb.paths import write_atomically
+from kb.paths import write_all, write_atomically
 from kb.text import Bilingual, Language
 
 SUBFOLDER = "kb"
 MANIFEST = ".kb-manifest.json"
+BOM = b"\xef\xbb\xbf"
 
-Action = Literal["create", "update", "rename", "unchanged", "conflict", "deleted", "prune"]
+Action = Literal["create", "update", "rename", "unchanged", "conflict", "deleted", "prune", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,27 @@ class Step:
     old: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A note of ours as it lies there: its text with plain line ends, and how its bytes were written."""
+
+    path: str
+    text: str
+    bom: bool
+    crlf: bool
+
+    def to_bytes(self, text: str) -> bytes:
+        """A new text in the same manner; bytes that are not UTF-8 come back as they were."""
+        ended = text.replace("\n", "\r\n") if self.crlf else text
+        return (BOM if self.bom else b"") + ended.encode("utf-8", "surrogateescape")
+
+
 @dataclass(slots=True)
 class Vault:
     """What is there: the notes that carry an id, by id, all note names, and what the manifest remembers."""
 
     root: Path
-    notes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: dict[str, Found] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -86,12 +102,12 @@ def _look(folder: Path) -> Vault:
         relative = path.relative_to(folder).as_posix()
         vault.taken.add(collision_key(relative))
         with path.open("rb") as file:
-            if not file.read(3).startswith(b"---"):
+            if not file.read(6).removeprefix(BOM).startswith(b"---"):
                 continue
-        text = path.read_bytes().decode("utf-8", "replace")
-        id = parse(text).value(ID_KEY)
+        found = _read(path, relative)
+        id = parse(found.text).value(ID_KEY)
         if isinstance(id, str):
-            vault.notes.setdefault(id, (relative, text))
+            vault.notes.setdefault(id, found)
     manifest = home / MANIFEST
     try:
         known = json.loads(manifest.read_text(encoding="utf-8"))["notes"] if manifest.exists() else {}
@@ -99,6 +115,12 @@ def _look(folder: Path) -> Vault:
     except (ValueError, KeyError, TypeError, AttributeError):
         vault.known = {}  # lost: the ids in the notes stand in for it
     return vault
+
+
+def _read(path: Path, relative: str) -> Found:
+    content = path.read_bytes()
+    text = content.removeprefix(BOM).decode("utf-8", "surrogateescape")
+    return Found(relative, text.replace("\r\n", "\n"), content.startswith(BOM), "\r\n" in text)
 
 
 def _markdown(folder: Path) -> Iterator[Path]:
@@ -111,42 +133,51 @@ def _markdown(folder: Path) -> Iterator[Path]:
 
 
 def _plan(cards: Sequence[Mapping[str, Any]], vault: Vault, options: Options) -> list[Step]:
-    paths = _paths(cards, vault, options.languages[0])
+    paths = _paths(cards, vault, options)
     steps = [_step(card, paths, vault, options) for card in cards]
     if options.prune:
         steps += _prune(set(paths), vault)
     return steps
 
 
-def _paths(cards: Sequence[Mapping[str, Any]], vault: Vault, language: Language) -> dict[str, str]:
-    """Where each note lies or will lie: a note that the user renamed or moved stays there."""
-    ours = {collision_key(path) for path, _ in vault.notes.values()}
-    used: set[str] = set()
+def _paths(cards: Sequence[Mapping[str, Any]], vault: Vault, options: Options) -> dict[str, str]:
+    """Where each note lies or will lie.
+
+    A note that the user moved, or edited inside our region, stays where it is, and so does one whose concept is gone:
+    no other note may take its place.
+    """
+    titles = {card["id"]: note_name(card["name"][options.languages[0]]) for card in cards}
     paths: dict[str, str] = {}
-    for card in cards:
-        id, title = card["id"], note_name(card["name"][language])
-        wanted = next(
-            path
-            for path in (
-                f"{SUBFOLDER}/{title}{suffix}.md"
-                for suffix in ("", f" ({id})", *(f" ({id} {n})" for n in range(2, 99)))
+    movable: set[str] = set()
+    for id, found in vault.notes.items():
+        remembered = vault.known.get(id, {}).get("path", found.path)
+        is_moved = found.path not in (remembered, f"{SUBFOLDER}/{titles.get(id)}.md")
+        if id in titles and (is_moved or (parse(found.text).is_edited and not options.force)):
+            paths[id] = found.path
+        elif id in titles:
+            movable.add(collision_key(found.path))
+    used = {collision_key(path) for path in paths.values()}
+    for id, title in titles.items():
+        if id not in paths:
+            suffixes = ("", f" ({id})", *(f" ({id} {n})" for n in range(2, 99)))
+            tried = (f"{SUBFOLDER}/{title}{suffix}.md" for suffix in suffixes)
+            paths[id] = next(
+                path
+                for path in tried
+                if collision_key(path) not in used
+                and (collision_key(path) not in vault.taken or collision_key(path) in movable)
             )
-            if collision_key(path) not in used
-            and (collision_key(path) not in vault.taken or collision_key(path) in ours)
-        )
-        here = vault.notes.get(id, ("", ""))[0]
-        remembered = vault.known.get(id, {}).get("path", wanted)
-        paths[id] = here if here and here not in (wanted, remembered) else wanted
-        used.add(collision_key(paths[id]))
+            used.add(collision_key(paths[id]))
     return paths
 
 
 def _step(card: Mapping[str, Any], paths: Mapping[str, str], vault: Vault, options: Options) -> Step:
     id, path = card["id"], paths[card["id"]]
-    here, text = vault.notes.get(id, ("", ""))
+    found = vault.notes.get(id)
+    here, text = (found.path, found.text) if found else ("", "")
     if not here and id in vault.known and not options.force:
         return Step("deleted", id, path)
-    note = parse(text.replace("\r\n", "\n"))
+    note = parse(text)
     properties = _merged(make_properties(card, Path(path).stem, _linker(paths, path)), note, vault.known.get(id, {}))
     region = make_region(card, options.languages, _linker(paths, path))
     if here and note.is_edited and note.region != region and not options.force:
@@ -191,24 +222,22 @@ def _prune(current: set[str], vault: Vault) -> list[Step]:
     gone = sorted(id for id in vault.notes if id not in current and id in vault.known)
     steps = []
     for id in gone:
-        path, text = vault.notes[id]
-        note = parse(text)
+        note = parse(vault.notes[id].text)
         untouched = not note.is_edited and not note.before.strip() and not note.after.strip()
-        steps.append(Step("prune" if untouched else "conflict", id, path))
+        steps.append(Step("prune" if untouched else "keep", id, vault.notes[id].path))
     return steps
 
 
 def _carry_out(steps: Sequence[Step], vault: Vault, cards: Mapping[str, Mapping[str, Any]], options: Options) -> None:
     home = vault.root / SUBFOLDER
     home.mkdir(parents=True, exist_ok=True)
+    written = [step for step in steps if step.action in ("create", "update", "rename")]
+    plain = Found("", "", bom=False, crlf=False)
+    write_all({vault.root / s.path: vault.notes.get(s.id, plain).to_bytes(s.text) for s in written})
     for step in steps:
-        target = vault.root / step.path
-        if step.action in ("create", "update", "rename"):
-            write_atomically(target, step.text.encode())
-        if step.action == "rename" and collision_key(step.old) != collision_key(step.path):
-            (vault.root / step.old).unlink()
-        if step.action == "prune":
-            target.unlink()
+        old = vault.root / (step.old if step.action == "rename" else step.path)
+        if step.action == "prune" or (step.action == "rename" and not _is_written(old, vault.root, written)):
+            old.unlink(missing_ok=True)
     paths = {step.id: step.path for step in steps if step.id in cards}
     notes = {
         step.id: {
@@ -218,8 +247,14 @@ def _carry_out(steps: Sequence[Step], vault: Vault, cards: Mapping[str, Mapping[
         for step in steps
         if step.id in cards and step.action != "conflict"
     }
-    notes |= {step.id: vault.known[step.id] for step in steps if step.action == "conflict" and step.id in vault.known}
+    pruned = {step.id for step in steps if step.action == "prune"}
+    notes |= {id: vault.known[id] for id in vault.notes if id in vault.known and id not in notes and id not in pruned}
     content = json.dumps({"format": 1, "notes": dict(sorted(notes.items()))}, ensure_ascii=False, indent=1) + "\n"
     manifest = home / MANIFEST
     if not manifest.exists() or manifest.read_text(encoding="utf-8") != content:
         write_atomically(manifest, content.encode())
+
+
+def _is_written(path: Path, root: Path, steps: Sequence[Step]) -> bool:
+    """Whether a path is one that was just written; on some systems case does not tell two names apart."""
+    return path.exists() and any((root / step.path).samefile(path) for step in steps)
