@@ -10,6 +10,7 @@ from kb.errors import KbError
 from kb.paths import config_dir, shipped_data
 from kb.text import Bilingual, Language
 
+_MEND = Bilingual("mend that file, or move it away", "请修正该文件，或将其移走")
 CHOICES = {"language": ("en", "zh", "both"), "color": ("auto", "always", "never")}
 
 
@@ -58,17 +59,19 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise KbError(Bilingual(f"{path}: {error}", f"{path}：{error}")) from error
+        raise KbError(Bilingual(f"{path}: {error}", f"{path}：{error}"), _MEND) from error
     kinds = {key: type(value) for key, value in Settings()._asdict().items()}
     for key, value in values.items():
         if key not in kinds:
             known = ", ".join(kinds)
             raise KbError(
-                Bilingual(f"{path}: unknown key '{key}'; known: {known}", f"{path}：未知的键“{key}”；可用：{known}")
+                Bilingual(f"{path}: unknown key '{key}'; known: {known}", f"{path}：未知的键“{key}”；可用：{known}"),
+                _MEND,
             )
         if not isinstance(value, kinds[key]):
-            kind = kinds[key].__name__
-            raise KbError(Bilingual(f"{path}: {key} must be a {kind}", f"{path}：{key} 必须是 {kind} 类型"))
+            is_bool = kinds[key] is bool
+            en, zh = ("true or false", "true 或 false") if is_bool else ("text in quotes", "带引号的文本")
+            raise KbError(Bilingual(f"{path}: {key} must be {en}", f"{path}：{key} 必须是{zh}"), _MEND)
     return values
 
 

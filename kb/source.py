@@ -158,9 +158,10 @@ def load(path: Path, overlay: Path | None = None) -> list[Concept]:
         entries = merge(entries, extra)
     if problems:
         shown = sorted(set(problems))[:10]
+        files = ", ".join(sorted({problem.file for problem in problems}))
         more_en = f"\n… and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise KbError(
-            Bilingual(f"{path.name}: {len(problems)} problem(s)", f"{path.name}：{len(problems)} 处问题"),
+            Bilingual(f"{files}: {len(problems)} problem(s)", f"{files}：{len(problems)} 处问题"),
             Bilingual(
                 "\n".join(p.said("en") for p in shown) + more_en + "\nkb lint FILE shows them all",
                 "\n".join(p.said("zh") for p in shown) + more_en + "\n用 kb lint FILE 查看全部",

@@ -97,14 +97,15 @@ class Store:
                 Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念"),
                 Bilingual(listed, listed),
             )
-        near = self.neighbours(name) if name.strip() else []
-        en = ", ".join(_called(m, m.name.en) for m in near)
-        zh = "、".join(_called(m, m.name.zh) for m in near)
+        if not name.strip():
+            raise KbError(Bilingual("an empty name", "名称为空"), Bilingual("kb list shows all", "kb list 列出全部"))
+        near = self.neighbours(name)
+        en = f"did you mean {', '.join(_called(m, m.name.en) for m in near)}?\n" if near else ""
+        zh = f"是否想找：{'、'.join(_called(m, m.name.zh) for m in near)}？\n" if near else ""
+        quoted = name.replace('"', "")[:60]
         raise KbError(
             Bilingual(f"no concept named '{name}'", f"没有名为“{name}”的概念"),
-            Bilingual(f"did you mean {en}?", f"是否想找：{zh}？")
-            if near
-            else Bilingual(f'kb search "{name}" looks by meaning', f'kb search "{name}" 可按含义查找'),
+            Bilingual(f'{en}kb search "{quoted}" looks by meaning', f'{zh}kb search "{quoted}" 可按含义查找'),
         )
 
     def card(self, id: str) -> dict[str, Any]:
@@ -184,6 +185,12 @@ def _stamp(sources: list[Path]) -> str:
                 "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
             ),
         ) from error
+    for path in sources:
+        if path.is_dir():
+            raise KbError(
+                Bilingual(f"{path} is a folder, not a file", f"{path} 是文件夹，不是文件"),
+                Bilingual("name the YAML file in it", "请指定其中的 YAML 文件"),
+            )
     return json.dumps([[str(p), state.st_mtime_ns, state.st_size] for p, state in zip(sources, states, strict=True)])
 
 

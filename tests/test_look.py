@@ -140,5 +140,5 @@ def test_any_name_gets_an_answer(
         main(["explain", query])
     assert ended.value.code == 1
     shown = capsys.readouterr().err
-    assert shown.startswith("kb: no concept named")
+    assert shown.startswith("kb: no concept named" if query.strip() else "kb: an empty name")
     assert "\x00" not in shown

@@ -37,7 +37,7 @@ def test_the_order_is_option_environment_config_locale(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("colour = 'red'", "unknown key 'colour'"), ("pager = 3", "pager must be a bool"), ("= 1", "config.toml"),
+    [("colour = 'red'", "unknown key 'colour'"), ("pager = 3", "pager must be true or false"), ("= 1", "config.toml"),
      ("language = 'fr'", "'fr' is not one of en, zh, both")],
 )  # fmt: skip
 def test_a_wrong_configuration_is_a_clear_error(text: str, said: str, tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ here. Help texts hold both languages, joined by `both`.
 
 from __future__ import annotations
 
+import errno
 import gc
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -20,6 +22,7 @@ from typer.exceptions import TyperException
 from kb import __version__
 from kb.cli.session import Session
 from kb.errors import KbError
+from kb.settings import locale_language
 from kb.text import Bilingual, Language
 
 COMMANDS: dict[str, Bilingual] = {
@@ -76,10 +79,9 @@ _SHARED_CHOICES = {"lang": ("zh", "en", "both"), "color": ("auto", "always", "ne
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command line and exit: 0 success, 1 a KbError, 2 usage, 130 interrupted."""
-    given = _shared_last(sys.argv[1:] if arguments is None else arguments)
-    language: Language = "en"
+    given = _shared_last([_readable(word) for word in (sys.argv[1:] if arguments is None else arguments)])
+    language = _language(given)
     try:
-        language = _language(given)
         code = make_app(given, language)(args=given, prog_name="kb", standalone_mode=False)
         sys.stdout.flush()  # a broken pipe shows itself here
         sys.exit(code if isinstance(code, int) else 0)
@@ -87,13 +89,37 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(error.message.of(language), error.hint.of(language) if error.hint else "")
         sys.exit(1)
     except TyperException as error:
-        _complain(_usage(error, language), Bilingual("kb --help shows how", "用 kb --help 查看用法").of(language))
+        if type(error).__name__ != "NoArgsIsHelpError":  # then the help was the answer
+            _complain(_usage(error, language), Bilingual("kb --help shows how", "用 kb --help 查看用法").of(language))
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as ended:
+        is_pipe = isinstance(ended.__context__, BrokenPipeError)  # rich has noticed it, or typer
+        if is_pipe or type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            _reader_left()
+        raise ended
+    except BrokenPipeError:
+        _reader_left()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _complain(
+            Bilingual(f"cannot write the answer: {error.strerror}", f"无法输出结果：{error.strerror}").of(language), ""
+        )
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+
+
+def _reader_left() -> NoReturn:
+    """The reader of a pipe, `head` for one, has seen enough: no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)
+
+
+def _readable(word: str) -> str:
+    """An argument whose bytes are not UTF-8, made printable."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def make_app(given: list[str], language: Language) -> typer.Typer:
@@ -188,7 +214,7 @@ def _shared_last(given: list[str]) -> list[str]:
     at = 0
     while at < len(given) and given[at].split("=")[0] in ("--lang", "-L", "--data", "--color", "--pager", "--no-pager"):
         at += 1 if "pager" in given[at] or "=" in given[at] else 2
-    return given[at:] + given[:at]
+    return given[at:] + given[:at] if given[at:] else []
 
 
 def _language(given: list[str]) -> Language:
@@ -199,25 +225,33 @@ def _language(given: list[str]) -> Language:
             lang = "".join(given[i + 1 : i + 2])
         elif word.startswith("--lang="):
             lang = word.removeprefix("--lang=")
-    return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language
+    try:
+        return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language
+    except KbError:  # a broken configuration is told of when the command starts
+        return "zh" if lang == "zh" else "en" if lang == "en" else locale_language()
+
+
+_IN_CHINESE = (
+    (r"No such option: (\S+) \(Possible options: (.+)\)", r"没有选项 \1，是否想用 \2？"),
+    (r"No such option: (\S+)", r"没有选项 \1"),
+    (r"No such command '(.+?)'\.?", r"没有命令“\1”"),
+    (r"Missing argument '(.+?)'\.?", r"缺少参数 \1"),
+    (r"Option '(.+?)' requires an argument\.?", r"选项 \1 需要一个值"),
+    (r"Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
+    (r"Invalid value for (.+?): ", r"\1 的值无效："),
+    (r"(\S+) is not in the range (.+?)\.$", r"\1 不在范围 \2 之内"),
+    (r"(\S+) is not one of (.+)", r"\1 不在 \2 之中"),
+    (r"(\S+) is not a valid (?:int|integer|float)\.?", r"\1 不是数字"),
+)
 
 
 def _usage(error: Any, language: Language) -> str:
-    """A usage error in the user's language."""
-    if language == "en":
-        return str(error.format_message())
-    match type(error).__name__:
-        case "NoSuchOption":
-            close = f"，是否想用 {'、'.join(error.possibilities)}？" if error.possibilities else ""
-            return f"没有选项 {error.option_name}{close}"
-        case "MissingParameter":
-            return f"缺少参数 {error.param.make_metavar(error.ctx) if error.param and error.ctx else ''}".strip()
-        case "BadParameter":
-            return f"参数值无效：{error.message}"
-        case "NoSuchCommand":
-            return f"没有这个命令：{error.message}"
-        case _:
-            return f"用法错误：{error.format_message()}"
+    """A usage error in the user's language; typer says it in English."""
+    said = str(error.format_message())
+    if language == "zh":
+        for english, chinese in _IN_CHINESE:
+            said = re.sub(english, chinese, said)
+    return said
 
 
 def _complain(message: str, hint: str) -> None:

@@ -104,7 +104,7 @@ def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> Rende
     )
     facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
     facts += [str(card["year"])] if card["year"] else []
-    subtitle = Text(" · ".join(facts), style="dim")
+    subtitle = Text(" · ".join(dict.fromkeys(facts)), style="dim")
     if not style.framed:
         return Group(Flow(title), Flow(subtitle), Text(), content)
     return Panel(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +47,9 @@ def command(
     ] = "",
     seed: Annotated[
         int,
-        typer.Option("--seed", min=0, help=both("Of data, noise and weights.", "数据、噪声与权重的随机种子。")),
+        typer.Option(
+            "--seed", min=0, max=2**31 - 1, help=both("Of data, noise and weights.", "数据、噪声与权重的随机种子。")
+        ),
     ] = 0,
     steps: Annotated[
         int | None,
@@ -98,10 +100,10 @@ def command(
     if everything:
         return _run_all(session, run, jobs or os.cpu_count() or 1, as_json)
     if not name:
-        raise KbError(
-            Bilingual("which demo?", "要运行哪个演示？"),
-            Bilingual("kb demo --list shows them all", "kb demo --list 列出全部"),
+        which = session.say(
+            "a concept or a demo id; kb demo --list shows them", "请给出概念名或演示 id；kb demo --list 可列出"
         )
+        raise typer.BadParameter(which, param_hint="NAME")
     demo = find_demo(session, " ".join(name))
     if code or eject:
         return _show_code(session, demo, eject)
@@ -183,6 +185,13 @@ def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json:
     from kb.cli.live import LiveCurves
 
     device = choose_device(run.device)
+    if plot and (plot.is_dir() or not plot.parent.is_dir()):
+        raise KbError(
+            Bilingual(
+                f"cannot write {plot}: no such folder, or a folder itself",
+                f"无法写入 {plot}：目录不存在，或它本身是目录",
+            )
+        )
     with LiveCurves(session.notes, demo.title.of(session.language)) as live:
         report = run_demo(demo, device=device, seed=run.seed, steps=run.steps_of(demo), listen=live)
     if plot:
@@ -239,6 +248,8 @@ def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Iterator[Re
             yield from (future.result() for future in as_completed(futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():  # they would be waited for
+                worker.terminate()
             raise
 
 

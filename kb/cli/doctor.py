@@ -15,6 +15,7 @@ import typer
 
 from kb import __version__
 from kb.cli.app import both
+from kb.cli.plain import printable
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.text import Bilingual
@@ -42,11 +43,14 @@ def command(
         session.print_json(
             [{"topic": f.topic, "found": f.found, "mend": f.mend and f.mend._asdict()} for f in findings]
         )
+    elif not session.console.is_terminal:
+        for finding in findings:
+            print(printable(f"{'✗' if finding.mend else '✓'}\t{finding.topic}\t{finding.found}"))
+            for line in finding.mend.of(session.language).splitlines() if finding.mend else ():
+                print(printable(f"\t→ {line}"))
     else:
         from rich.table import Table
         from rich.text import Text
-
-        from kb.cli.plain import printable
 
         table = Table.grid(padding=(0, 2))
         for finding in findings:

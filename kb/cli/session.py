@@ -8,6 +8,7 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kb.cli.plain import printable
 from kb.settings import Settings, data_file, load_settings, locale_language, overlay_file
 from kb.text import LANGUAGES, Language
 
@@ -80,8 +81,9 @@ class Session:
         self.notes.print(self.say(en, zh), style=style, markup=False, soft_wrap=True)
 
     def print_json(self, value: Any) -> None:
-        """Show a value as JSON, one document, keys in their order."""
-        print(json.dumps(value, ensure_ascii=False, indent=2))
+        """Show a value as JSON, one document, keys in their order; what a terminal would act on is escaped."""
+        text = json.dumps(value, ensure_ascii=False, indent=2)
+        print("".join(c if c == "\n" or printable(c) else f"\\u{ord(c):04x}" for c in text))
 
 
 def make_console(color: str, *, stderr: bool = False) -> Console:
