@@ -21,7 +21,7 @@ Mode = Literal["hybrid", "lexical", "semantic"]
 LEXICAL_SHARE = 0.35
 NAME_WEIGHT = 3.0
 WEAK_COSINE = 0.875
-"""Below this, with no word shared, a hit is shown as weak: the best for real queries is mostly above, for noise below."""
+"""Below this, with no word shared, a hit is weak: the best for real queries is mostly above, for noise below."""
 
 
 @dataclass(frozen=True, slots=True)
