@@ -132,6 +132,7 @@ def test_words_find_what_they_name(store: Store) -> None:
         ("剃度消失怎么办", "梯度消失怎么办"),
         ("随机失或", "随机失活"),
         ("how long can he run", "how long can he run"),
+        ("how to cook rice, and infer the grams", "how to cook rice, and infer the grams"),
         ("𝕏😀", "𝕏😀"),
     ],
 )

@@ -9,8 +9,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
+from kb.errors import KbError
+from kb.paths import shipped_data
+from kb.search.tokenizer import UnigramTokenizer
 from kb.store import Store
 from kb.surface import fold, strip_tones
 
@@ -87,9 +91,23 @@ def _sounds_like(store: Store, spelled: str) -> str:
 def _correct(store: Store, piece: str, known: set[str]) -> str:
     """A piece with its slip put right, if it has one that we can tell."""
     if piece.isascii():
-        is_slip = piece.isalpha() and len(piece) >= 4 and piece.casefold() not in known
-        return (is_slip and _nearest_word(store, piece.casefold())) or piece
+        word = piece.casefold()
+        is_slip = piece.isalpha() and len(piece) >= 4 and word not in known and not _is_english(word)
+        return (is_slip and _nearest_word(store, word)) or piece
     return _correct_han(store, piece)
+
+
+def _is_english(word: str) -> bool:
+    """Whether the encoder knows the word as one piece: what is common is no slip, `cook` is not `book`."""
+    try:
+        return len(_tokenizer().encode(word)) == 3  # with the marks at both ends
+    except KbError:  # no encoder: the words of the knowledge base have to do
+        return False
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> UnigramTokenizer:
+    return UnigramTokenizer(shipped_data() / "encoder" / "tokenizer.bin")
 
 
 def _nearest_word(store: Store, word: str) -> str:
