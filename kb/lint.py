@@ -13,7 +13,7 @@ from pathlib import Path
 from kb import prose, wiki
 from kb.formula import to_terminal
 from kb.model import Concept
-from kb.source import Entry, Problem, check_entries, make_concept, read_entries
+from kb.source import Entry, Problem, check_entries, make_concept, merge, read_entries
 from kb.surface import fold
 from kb.text import LANGUAGES, Bilingual
 from kb.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
@@ -25,8 +25,8 @@ EXPECTED = ("area", "body", "asks", "demo", "demo_shows")
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
 
-def lint(path: Path, demos: set[str] | None = None) -> list[Problem]:
-    """Every problem of a concepts file, in file order.
+def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None) -> list[Problem]:
+    """Every problem of a concepts file, and of an overlay laid over it, in file order.
 
     Args:
         demos: Ids of the demos that exist; None skips that check.
@@ -35,7 +35,12 @@ def lint(path: Path, demos: set[str] | None = None) -> list[Problem]:
         KbError: the file cannot be read at all.
     """
     entries, problems = read_entries(path)
-    problems += check_entries(entries)
+    problems += [*check_entries(entries), *_order(entries)]
+    if overlay is not None:
+        extra, more = read_entries(overlay)
+        known = {entry.id for entry in entries}
+        problems += [*more, *check_entries([entry for entry in extra if entry.id not in known])]
+        entries = merge(entries, extra)
     broken = {problem.id for problem in problems}
     sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken}
     names = {entry.id for entry in entries}
@@ -51,10 +56,9 @@ def lint(path: Path, demos: set[str] | None = None) -> list[Problem]:
         if demos is not None and concept.demo and concept.demo not in demos:
             found.append(("demo", Bilingual(f"no demo '{concept.demo}'", f"没有演示“{concept.demo}”")))
         problems += [entry.problem(field, message) for field, message in found]
-    problems += _order(entries)
     pairs = list(sound.values())
     problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs)]
-    return sorted(set(problems), key=lambda problem: (problem.line, problem.field))
+    return sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.field))
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:

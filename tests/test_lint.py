@@ -74,3 +74,13 @@ def test_a_symmetric_link_written_twice_is_found(check: Check) -> None:
 
 def test_a_missing_demo_is_found(sample: Path) -> None:
     assert any("no demo 'adam'" in problem.said("en") for problem in lint(sample, {"lstm"}))
+
+
+def test_an_overlay_is_checked_on_its_base(sample: Path, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("- id: adam\n  aliases: {zh: [亚当]}\n", encoding="utf-8")
+    assert lint(sample, None, overlay) == []
+    overlay.write_text("- id: adam\n  aliases: {en: [GRU]}\n- id: mine\n  typo: x\n", encoding="utf-8")
+    found = [problem.said("en") for problem in lint(sample, None, overlay)]
+    assert any("overlay.yaml:4: mine: typo: unknown field" in line for line in found), found
+    assert any("'GRU' also names gated-recurrent-unit" in line for line in found), found

@@ -25,11 +25,11 @@ def command(
 ) -> int:
     from kb.lint import lint
     from kb.runner import demo_ids
-    from kb.settings import data_file
+    from kb.settings import data_file, overlay_file
     from kb.source import read_entries
 
     path = file or data_file(session.settings)
-    problems = lint(path, demo_ids())
+    problems = lint(path, demo_ids(), None if file else overlay_file(session.settings))
     if as_json:
         session.print_json(
             [
