@@ -38,7 +38,7 @@ def command(
     session: Session,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> int:
-    findings = [*_versions(), *_devices(), *_paths(session), *_state(session)]
+    findings = [*_versions(), *_devices(session), *_paths(session), *_state(session)]
     if as_json:
         session.print_json(
             [{"topic": f.topic, "found": f.found, "mend": f.mend and f.mend._asdict()} for f in findings]
@@ -82,18 +82,18 @@ def _versions() -> Iterator[Finding]:
             yield Finding(package, "—", Bilingual(mend, mend))
 
 
-def _devices() -> Iterator[Finding]:
+def _devices(session: Session) -> Iterator[Finding]:
     if find_spec("torch") is None:
         return
     import torch
 
-    yield Finding("cpu", f"{os.cpu_count()} cores")
+    yield Finding("cpu", session.say(f"{os.cpu_count()} cores", f"{os.cpu_count()} 核"))
     for i in range(torch.cuda.device_count()):
         yield Finding(f"cuda:{i}", torch.cuda.get_device_name(i))
     if torch.backends.mps.is_available():
         yield Finding("mps", "Apple GPU")
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        yield Finding("gpu", "none: demos and search run on the CPU")
+        yield Finding("gpu", session.say("none: demos and search run on the CPU", "无：演示与检索在 CPU 上运行"))
 
 
 def _paths(session: Session) -> Iterator[Finding]:
@@ -102,11 +102,14 @@ def _paths(session: Session) -> Iterator[Finding]:
 
     yield Finding("data", str(data_file(session.settings)))
     overlay = overlay_file(session.settings)
-    yield Finding("overlay", str(overlay) if overlay else f"none ({config_dir() / 'overlay.yaml'})")
-    yield Finding("config", f"{config_file()}{'' if config_file().exists() else ' (not there: defaults)'}")
+    yield Finding("overlay", str(overlay or f"{session.say('none', '无')} ({config_dir() / 'overlay.yaml'})"))
+    absent = "" if config_file().exists() else session.say(" (not there: defaults)", "（不存在，使用默认值）")
+    yield Finding("config", f"{config_file()}{absent}")
     cache = cache_dir()
     yield Finding("cache", str(cache), None if _writable(cache) else _cache_mend(cache))
-    yield Finding("language", session.settings.language or f"{session.language} (from the locale)")
+    yield Finding(
+        "language", session.settings.language or session.say("en (from the locale)", "zh（跟随系统区域设置）")
+    )
 
 
 def _writable(folder: Path) -> bool:
@@ -125,7 +128,10 @@ def _state(session: Session) -> Iterator[Finding]:
     try:
         store = session.store
         n = len(store.rows())
-        yield Finding("snapshot", f"{n} concepts, {store.path or 'in memory'}")
+        yield Finding(
+            "snapshot",
+            session.say(f"{n} concepts, {store.path or 'in memory'}", f"{n} 个概念，{store.path or '在内存中'}"),
+        )
     except KbError as error:
         yield Finding("snapshot", error.message.of(session.language), error.hint or error.message)
         return
@@ -137,8 +143,8 @@ def _state(session: Session) -> Iterator[Finding]:
     model = shipped_data() / "encoder" / "model.onnx"
     weight = sum(path.stat().st_size for path in model.parent.glob("*"))
     mend = Bilingual("pip install --force-reinstall kb-deep-learning", "pip install --force-reinstall kb-deep-learning")
-    size = f"{weight / 1e6:.1f} MB" if model.exists() else "missing"
+    size = f"{weight / 1e6:.1f} MB" if model.exists() else session.say("missing", "缺失")
     yield Finding("encoder", f"{BUNDLED}, {size}", None if model.exists() else mend)
     for where, folder in (("shipped", shipped_data() / "index"), ("cache", cache_dir() / "index")):
         names = sorted(path.stem.removeprefix("vectors-") for path in folder.glob("*.npz"))
-        yield Finding(f"index, {where}", ", ".join(names) or "none")
+        yield Finding(f"index, {where}", ", ".join(names) or session.say("none", "无"))

@@ -31,8 +31,11 @@ COLUMNS = (
 
 def render_report(report: Report, language: Language) -> Iterable[RenderableType]:
     """The claims of one run, and the small figures that fit a terminal."""
-    device = f"{report.device}, seed {report.seed}, {report.cpu_seconds:.1f} s CPU"
-    yield Text.assemble((printable(report.demo.title.of(language)), "bold"), (f"  {report.demo.id}, {device}", "dim"))
+    run = Bilingual(
+        f"{report.demo.id}, {report.device}, seed {report.seed}, {report.cpu_seconds:.1f} s CPU",
+        f"{report.demo.id}，{report.device}，随机种子 {report.seed}，CPU {report.cpu_seconds:.1f} 秒",
+    )
+    yield Text.assemble((printable(report.demo.title.of(language)), "bold"), (f"  {run.of(language)}", "dim"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(COLUMNS):
         table.add_column(column.of(language), justify="right" if i in (1, 3) else "left", no_wrap=i > 0)
