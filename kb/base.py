@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from kb.search.hybrid import Hit, Mode, Semantic
+    from kb.search.similar import Neighbour
 
 
 def open(path: str | Path | None = None) -> KnowledgeBase:
@@ -68,6 +69,27 @@ class KnowledgeBase:
         from kb.search.hybrid import search
 
         return search(self.store, query, k=k, mode=mode, semantic=lambda: self._semantic).hits
+
+    def search_all(self, queries: Sequence[str], *, k: int = 10, mode: Mode = "hybrid") -> list[list[Hit]]:
+        """What `search` finds for each of many queries, in order; they are encoded in batches.
+
+        Raises:
+            KbError: the encoder or its device is not here.
+        """
+        from kb.search.hybrid import search_all
+
+        answers = search_all(self.store, queries, k=k, mode=mode, semantic=lambda: self._semantic)
+        return [answer.hits for answer in answers]
+
+    def similar(self, name: str, *, k: int = 10, linked: bool = False) -> list[Neighbour]:
+        """The concepts nearest in meaning to one, best first; those linked with it only where `linked` is true.
+
+        Raises:
+            KbError: the name means none or several concepts, or the encoder is not here.
+        """
+        from kb.search.similar import similar
+
+        return similar(self.store, self._semantic.index, self.store.find(name).id, k, linked=linked)
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph:

@@ -30,10 +30,11 @@ CREATE TABLE card (
 CREATE TABLE surface (
     key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)
 ) WITHOUT ROWID;
-CREATE TABLE word (text TEXT PRIMARY KEY, in_name INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE word (text TEXT PRIMARY KEY, place TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE passage (id TEXT NOT NULL, part TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL);
 CREATE VIRTUAL TABLE lexical USING fts5 (id UNINDEXED, names, summary, asks, body, tokenize = 'porter unicode61');
 """
+PLACES = ("ask", "prose", "name")
 
 
 def compile_into(connection: sqlite3.Connection, data: Path, overlay: Path | None, meta: dict[str, str]) -> None:
@@ -124,16 +125,15 @@ def _by_character(text: str) -> str:
     return "".join(table[character] for character in text) if all(character in table for character in text) else ""
 
 
-def _word_rows(concepts: Iterable[Concept]) -> dict[str, bool]:
-    """Every Latin word that the entries use, and whether a name has it."""
-    found: dict[str, bool] = {}
+def _word_rows(concepts: Sequence[Concept]) -> dict[str, str]:
+    """Every Latin word that the entries use, and the best place that has it: a name, the prose or a question."""
+    found: dict[str, str] = {}
     for concept in concepts:
-        asks = [ask for language in LANGUAGES for ask in concept.asks.get(language, ())]
-        for text in (*concept.summary, *(concept.body or ()), *(concept.misconception or ()), *asks):
-            found |= {word: found.get(word, False) for word in words(text) if word.isascii()}
-    for concept in concepts:
-        for text, _ in concept.surfaces():
-            found |= {word: True for word in words(text) if word.isascii()}
+        prose = (*concept.summary, *(concept.body or ()), *(concept.misconception or ()))
+        names = [text for text, _ in concept.surfaces()]
+        for place, texts in (("ask", concept.asks.get("en", ())), ("prose", prose), ("name", names)):
+            for word in (word for text in texts for word in words(text) if word.isascii()):
+                found[word] = max(found.get(word, place), place, key=PLACES.index)
     return found
 
 

@@ -259,7 +259,7 @@ ENTRY: dict[str, Field] = {
     "misconception": Field(BOTH, "the common wrong belief, and what is true"),
     "asks": Field(
         by_language(TEXT),
-        "2-6 a language: what a person types who does not know the term; they feed the search",
+        "2-20 a language, ten serve well: what a person types who does not know the term; they feed the search",
     ),
     "links": Field(list_of(LINK), "typed and directed, two or more; inverses are derived, never written"),
     "year": Field(whole_number(1600, 2100), "of first publication; models, techniques, systems"),

@@ -22,6 +22,7 @@ Finding = tuple[str, Bilingual]
 """A field's path, and what is wrong with it."""
 
 EXPECTED = ("area", "body", "asks", "demo", "demo_shows")
+MOST_ASKS = 20
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
 
@@ -106,7 +107,7 @@ def _prose(concept: Concept) -> Iterator[Finding]:
         yield from ((f"{field}.zh", slip) for slip in prose.chinese(text.zh))
         yield from ((f"{field}.en", slip) for slip in prose.english(text.en))
     for ask in concept.asks.get("zh", ()):
-        yield from ((f"asks.zh '{ask}'", slip) for slip in prose.chinese(ask))
+        yield from ((f"asks.zh '{ask}'", slip) for slip in prose.chinese(ask, keywords=True))
 
 
 def _formula(concept: Concept) -> Iterator[Finding]:
@@ -124,10 +125,10 @@ def _formula(concept: Concept) -> Iterator[Finding]:
 def _asks(concept: Concept) -> Iterator[Finding]:
     for language, name in zip(LANGUAGES, concept.name, strict=True):
         asks = concept.asks.get(language, ())
-        if concept.asks and not 2 <= len(asks) <= 6:
+        if concept.asks and not 2 <= len(asks) <= MOST_ASKS:
             yield (
                 f"asks.{language}",
-                Bilingual(f"{len(asks)} of them, not 2 to 6", f"{len(asks)} 条，应为 2 到 6 条"),
+                Bilingual(f"{len(asks)} of them, not 2 to {MOST_ASKS}", f"{len(asks)} 条，应为 2 到 {MOST_ASKS} 条"),
             )
         if asks and all(fold(name) in fold(ask) for ask in asks):
             yield f"asks.{language}", Bilingual("every one contains the name", "每一条都包含概念名")

@@ -30,15 +30,19 @@ def length(text: str, language: Language) -> int:
     return len(re.findall(rf"[{HAN}]", text)) if language == "zh" else len(text.split())
 
 
-def chinese(text: str) -> Iterator[Bilingual]:
-    """Slips of Chinese typography: half-width punctuation, missing or needless spaces."""
+def chinese(text: str, *, keywords: bool = False) -> Iterator[Bilingual]:
+    """Slips of Chinese typography: half-width punctuation, missing or needless spaces.
+
+    Args:
+        keywords: Spaces may stand between words, as people type them into a search.
+    """
     plain = wiki.plain(text)
     for pattern, english, han in (
         (_HALF_WIDTH, "half-width punctuation beside 汉字", "汉字旁使用了半角标点"),
         (_CROWDED, "no space between 汉字 and Latin letters or digits", "汉字与字母或数字之间缺少空格"),
         (_LOOSE, "a needless space", "多余的空格"),
     ):
-        for match in pattern.finditer(plain):
+        for match in pattern.finditer(plain) if not (keywords and pattern is _LOOSE) else ():
             around = plain[max(0, match.start() - 6) : match.end() + 6].strip()
             yield Bilingual(f"{english}: …{around}…", f"{han}：…{around}…")
 

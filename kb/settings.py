@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kb.errors import KbError
-from kb.paths import config_dir, shipped_data
+from kb.paths import config_dir, shipped_data, write_atomically
 from kb.text import Bilingual, Language
 
 _MEND = Bilingual("mend that file, or move it away", "请修正该文件，或将其移走")
@@ -73,6 +73,36 @@ def _read(path: Path) -> dict[str, Any]:
             en, zh = ("true or false", "true 或 false") if is_bool else ("text in quotes", "带引号的文本")
             raise KbError(Bilingual(f"{path}: {key} must be {en}", f"{path}：{key} 必须是{zh}"), _MEND)
     return values
+
+
+def save_setting(key: str, value: str) -> Path:
+    """Write one text of config.toml and leave every other line as it is; the file is made where there is none.
+
+    Raises:
+        KbError: the file is broken already, or cannot be written.
+    """
+    import json
+    import re
+    import tomllib
+
+    path = config_file()
+    before = _read(path) if path.exists() else {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    written = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    has_key = re.compile(rf"\s*[\"']?{key}[\"']?\s*=")
+    at = next((i for i, line in enumerate(lines) if has_key.match(line)), len(lines))
+    comment = re.search(r"\s+#[^\"']*$", "".join(lines[at : at + 1]))
+    lines[at : at + 1] = [written + (comment.group() if comment else "")]
+    text = "\n".join(lines) + "\n"
+    if tomllib.loads(text) != {**before, key: value}:
+        wrong = Bilingual(f"{path}: {key} cannot be changed by kb", f"{path}：无法自动修改 {key}")
+        raise KbError(wrong, Bilingual(f"set it by hand: {written}", f"请手动设置：{written}"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise KbError(Bilingual(f"cannot write {path}: {error}", f"无法写入 {path}：{error}")) from error
+    return path
 
 
 def locale_language() -> Language:

@@ -24,7 +24,7 @@ from kb.text import Bilingual
 if TYPE_CHECKING:
     from kb.model import Concept
 
-SCHEMA = f"4-{__version__}"
+SCHEMA = f"5-{__version__}"
 
 
 Opened = tuple[sqlite3.Connection, Path | None]
@@ -127,12 +127,16 @@ class Store:
         for (text,) in self.query("SELECT json FROM card ORDER BY id"):
             yield Concept.from_json(json.loads(text))
 
-    def rows(self) -> list[Row]:
-        """Every concept, by id, as a list shows it."""
-        query = "SELECT id, type, areas, name_en, name_zh, summary_en, summary_zh, demo FROM card ORDER BY id"
+    def rows(self, ids: Sequence[str] | None = None) -> list[Row]:
+        """Every concept, or those of some ids, by id, as a list shows it."""
+        query = "SELECT id, type, areas, name_en, name_zh, summary_en, summary_zh, demo FROM card"
+        if ids is not None:
+            query += " WHERE id IN (SELECT value FROM json_each(?))"
         return [
             Row(id, kind, tuple(areas.split()), Bilingual(en, zh), Bilingual(say_en, say_zh), demo)
-            for id, kind, areas, en, zh, say_en, say_zh, demo in self.query(query)
+            for id, kind, areas, en, zh, say_en, say_zh, demo in self.query(
+                f"{query} ORDER BY id", () if ids is None else (json.dumps(ids),)
+            )
         ]
 
     def neighbours(self, name: str, limit: int = 5) -> list[Match]:

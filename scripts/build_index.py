@@ -5,7 +5,6 @@ python scripts/build_index.py    # after every change of the entries; only new t
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from kb.store import open_store  # noqa: E402
 def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         store = open_store(ROOT / "data" / "concepts.yaml", None, Path(cache))
-        encoder = OnnxEncoder(ROOT / "data" / "encoder", threads=os.cpu_count() or 1)
+        encoder = OnnxEncoder(ROOT / "data" / "encoder")
         index = open_index(
             store, encoder, [ROOT / "data" / "index"], lambda done, total: print(f"{done}/{total}", end="\r")
         )

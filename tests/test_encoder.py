@@ -183,7 +183,7 @@ def test_a_missing_gpu_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatc
 
 
 def test_providers_can_be_named(encoder: OnnxEncoder) -> None:
-    named = OnnxEncoder(FOLDER, threads=2, providers=["CPUExecutionProvider"])
+    named = OnnxEncoder(FOLDER, providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(named.encode(["梯度"]), encoder.encode(["梯度"]), atol=1e-5)
 
 

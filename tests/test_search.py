@@ -13,25 +13,27 @@ from conftest import ROOT, SAMPLE
 
 from kb.cli.app import main
 from kb.errors import KbError
-from kb.search.hybrid import Semantic, fuse, search
-from kb.search.index import Index, open_index
+from kb.search.hybrid import Semantic, blend_all, search, search_all
+from kb.search.index import CHUNK, Found, Index, open_index
 from kb.search.lexical import lexical_scores
 from kb.search.models import open_encoder
 from kb.search.names import name_scores
 from kb.search.reading import read_query
 from kb.search.side import open_semantic
+from kb.search.similar import similar, suggest_links
 from kb.store import Store, open_store
 
 
 class Letters:
     """An encoder that counts letters: cheap, deterministic, and good enough to test what is around it."""
 
-    name, device = "letters", "cpu"
+    name = key = "letters"
+    device, runtime = "cpu", "python"
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str], side: str = "query") -> np.ndarray:
         self.seen += texts
         counts = np.array([[text.lower().count(chr(97 + i)) + 0.01 for i in range(26)] for text in texts], np.float32)
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
@@ -69,6 +71,22 @@ def test_an_index_is_built_once_and_extended_by_what_is_new(store: Store, tmp_pa
     assert encoder.seen[texts:] == ["run by define"]
 
 
+def test_what_was_embedded_before_an_interruption_is_kept(
+    shipped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Letters()
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_index(shipped, encoder, [tmp_path], stop)
+    assert len(encoder.seen) == CHUNK
+    open_index(shipped, encoder, [tmp_path], no_notice)
+    assert len(encoder.seen) == len(set(encoder.seen)), "no text is embedded twice"
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 broken", b"\x93NUMPY"])
 def test_a_damaged_index_is_built_anew(store: Store, tmp_path: Path, damage: bytes) -> None:
     encoder = Letters()
@@ -85,24 +103,63 @@ def test_an_index_that_cannot_be_kept_serves_all_the_same(store: Store, tmp_path
     assert len(index.ids) == 11
 
 
-def test_the_best_passage_of_a_concept_counts(store: Store, tmp_path: Path) -> None:
+def test_the_best_passages_of_a_concept_count(store: Store, tmp_path: Path) -> None:
     encoder = Letters()
     index = index_of(store, tmp_path, encoder)
-    scores = index.scores(encoder.encode(["which way is downhill"]))
-    assert scores.shape == (1, 11)
-    assert index.ids[int(scores[0].argmax())] == "gradient"
-    assert scores.max() == pytest.approx(1.0, abs=1e-3)
+    found = index.find(encoder.encode(["which way is downhill"])[0], chinese=False)
+    assert found.scores.shape == (11,)
+    assert index.ids[int(found.concepts[found.scores.argmax()])] == "gradient"
+    assert (found.mean, found.spread) == (pytest.approx(found.scores.mean()), pytest.approx(found.scores.std()))
+
+
+def test_what_only_tells_languages_apart_does_not_count() -> None:
+    """Two concepts with a Chinese and an English passage each; the first axis is the language, the second the topic."""
+    vectors = np.array([[9, 1], [-9, 1], [9, -1], [-9, -1]], np.float16) / np.float16(82**0.5)
+    index = Index(["a", "b"], np.array([0, 2], np.int32), vectors, np.arange(4, dtype=np.uint64), KINDS)
+    found = index.find(np.array([0.99, 0.14], np.float32), chinese=True)
+    assert found.scores[0] > 0.99
+    assert found.scores[1] < -0.99
+
+
+KINDS = np.array([1, 0, 1, 0], np.uint8)
+
+
+def test_a_large_index_answers_like_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    topics = draw.normal(size=(3000, 96))
+    vectors = (topics.repeat(4, axis=0) + draw.normal(size=(12000, 96))).astype(np.float16)
+    vectors /= np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True).astype(np.float16)
+    parts = np.arange(0, 12000, 4, dtype=np.int32), vectors, np.arange(12000, dtype=np.uint64), np.tile(KINDS, 3000)
+    small = Index([str(i) for i in range(3000)], *parts)
+    large = Index(small.ids, *parts)
+    for topic in (5, 1234, 2999):
+        query = (topics[topic] + draw.normal(size=96)).astype(np.float32)
+        exact = small.find(query, chinese=False)
+        monkeypatch.setattr("kb.search.index.LARGE", 1000)
+        rough = large.find(query, chinese=False, also=[7])
+        monkeypatch.undo()
+        assert len(rough.concepts) <= 201
+        assert 7 in rough.concepts
+        np.testing.assert_allclose(rough.scores, exact.scores[rough.concepts], atol=1e-5)
+        assert set(np.argsort(-exact.scores)[:5]) <= set(rough.concepts)
+        assert rough.mean == pytest.approx(exact.mean, abs=0.1 * exact.spread)
+        assert rough.spread == pytest.approx(exact.spread, rel=0.1)
 
 
 def test_the_blend_does_not_depend_on_either_scale() -> None:
-    words, cosines = {"a": 1.0, "b": 3.0}, {"a": 0.8, "b": 0.7, "c": 0.75}
-    order = sorted(fuse(words, cosines), key=fuse(words, cosines).__getitem__)
-    scaled = fuse(
-        {id: 100 * score for id, score in words.items()}, {id: score / 7 + 5 for id, score in cosines.items()}
-    )
-    assert sorted(scaled, key=scaled.__getitem__) == order
-    assert fuse(words, {}) == words
-    assert max(fuse({}, cosines), key=fuse({}, cosines).__getitem__) == "a"
+    cosines = np.array([0.8, 0.7, 0.75], np.float32)
+    place = {"a": 0, "b": 1}
+
+    def blend(words: dict[str, float], scores: np.ndarray) -> np.ndarray:
+        found = Found(np.arange(3), scores, float(scores.mean()), float(scores.std()))
+        return blend_all({"lexical": words, "name": {}}, found, place, 3)
+
+    plain = blend({"a": 1.0, "b": 3.0}, cosines)
+    np.testing.assert_allclose(blend({"a": 100.0, "b": 300.0}, cosines / 7 + 5), plain, atol=1e-4)
+    assert blend({}, cosines).argmax() == 0
+    table = np.array([1.0, 3.0, 0.0])
+    by_hand = 0.35 * (table - table.mean()) / table.std() + 0.65 * (cosines - cosines.mean()) / cosines.std()
+    np.testing.assert_allclose(plain, by_hand, atol=1e-4)
 
 
 def test_an_exact_name_is_first_in_every_mode(store: Store, tmp_path: Path) -> None:
@@ -193,27 +250,64 @@ def test_a_model_or_device_that_is_not_here_is_one_clear_line(capsys: pytest.Cap
     assert "no model 'nobody/nothing' on this machine" in capsys.readouterr().err
 
 
+def test_many_queries_get_the_answers_of_single_ones(store: Store, tmp_path: Path) -> None:
+    encoder = Letters()
+    side = Semantic(encoder, index_of(store, tmp_path, encoder))
+    queries = ["暂退法", "", "downhill", "  "]
+    answers = list(search_all(store, queries, k=3, semantic=lambda: side))
+    assert [answer.query for answer in answers] == queries
+    assert [len(answer.hits) for answer in answers] == [3, 0, 3, 0]
+    for query, answer in zip(queries, answers, strict=True):
+        assert search(store, query, k=3, semantic=lambda: side).to_json() == answer.to_json()
+
+
+def test_similar_leaves_out_what_is_linked(store: Store, tmp_path: Path) -> None:
+    index = index_of(store, tmp_path, Letters())
+    linked = {link["to"] for link in store.card("dropout")["related"]}
+    near = similar(store, index, "dropout", 11)
+    assert {other.row.id for other in near} == set(index.ids) - linked - {"dropout"}
+    assert [other.score for other in near] == sorted((other.score for other in near), reverse=True)
+    everything = similar(store, index, "dropout", 11, linked=True)
+    assert {other.row.id for other in everything if other.relations} == linked
+    pairs = suggest_links(store, index, 5)
+    assert 0 < len(pairs) <= 5
+    for first, second, score in pairs:
+        assert first < second
+        assert score == pytest.approx(float(index.similar(index.position[first])[index.position[second]]))
+        assert second not in {link["to"] for link in store.card(first)["related"]}
+
+
+@pytest.mark.slow
+def test_curators_links_are_near(shipped: Store) -> None:
+    """Of the five nearest concepts, two thirds are linked when measured; by lot it would be one in ten."""
+    index = open_semantic(shipped).index
+    near = [other for id in index.ids for other in similar(shipped, index, id, 5, linked=True)]
+    assert np.mean([bool(other.relations) for other in near]) > 0.5
+
+
 @pytest.mark.slow
 def test_the_torch_path_says_the_same(shipped: Store) -> None:
     from kb.search.models import BUNDLED, TorchEncoder, expanded
 
     texts = ["梯度消失", "a network that reads a sequence step by step"]
-    torch_vectors = TorchEncoder(str(expanded()), "cpu", BUNDLED).encode(texts)
+    torch_vectors = TorchEncoder(expanded(), "cpu", BUNDLED).encode(texts)
     assert np.sum(torch_vectors * open_encoder().encode(texts), axis=1).min() > 0.999
 
 
 @pytest.mark.slow
 def test_the_frozen_queries_are_answered_as_well_as_when_they_were_measured(shipped: Store) -> None:
-    """376 queries, written without a look at the entries; MRR@10 was .877 (.851-.905) and hit@5 .949 when measured."""
+    """376 queries, written without a look at the entries; docs/search.md has what was measured, and the intervals."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from eval_search import FROZEN, mode_ranker, read_queries, score
 
     queries = read_queries(FROZEN, shipped)
     ranker = mode_ranker(shipped, open_semantic(shipped), "hybrid")
-    scores = [score(ranker, query) for query in queries]
+    scores = score(ranker, queries)
     assert len(queries) >= 200
-    assert np.mean([s.mrr for s in scores]) >= 0.846
-    assert np.mean([s.hit5 for s in scores]) >= 0.92
+    assert np.mean([s.mrr for s in scores]) >= 0.91
+    assert np.mean([s.hit5 for s in scores]) >= 0.96
+    crosslingual = [s.mrr for s, query in zip(scores, queries, strict=True) if query.style == "crosslingual"]
+    assert np.mean(crosslingual) >= 0.8
     for style in ("pinyin", "typo"):
         first = [s.hit1 for s, query in zip(scores, queries, strict=True) if query.style == style]
         assert np.mean(first) >= 0.9, style

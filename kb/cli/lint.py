@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb.cli.app import both
 from kb.cli.plain import printable
 from kb.cli.session import Session
+from kb.text import Bilingual
+
+if TYPE_CHECKING:
+    from kb.source import Problem
 
 
 def command(
@@ -21,6 +25,13 @@ def command(
             help=both("A concepts file; the one in use by default.", "概念文件，默认为当前使用的。"),
         ),
     ] = None,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest-links",
+            help=both("Name the nearest pairs that are not linked.", "列出含义最近而尚无链接的概念对。"),
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> int:
     from kb.lint import lint
@@ -29,17 +40,37 @@ def command(
     from kb.source import read_entries
 
     path = file or data_file(session.settings)
-    problems = lint(path, demo_ids(), None if file else overlay_file(session.settings))
+    overlay = None if file else overlay_file(session.settings)
+    problems = lint(path, demo_ids(), overlay)
+    pairs = _suggested(session, path, overlay) if suggest else []
     if as_json:
-        session.print_json(
-            [
-                {"file": p.file, "line": p.line, "id": p.id, "field": p.field, "message": p.message._asdict()}
-                for p in problems
-            ]
-        )
+        found: Any = [_record(problem) for problem in problems]
+        if suggest:
+            found = {"problems": found, "suggestions": [{"id": a, "to": b, "score": round(s, 4)} for a, b, s in pairs]}
+        session.print_json(found)
         return 1 if problems else 0
     for problem in problems:
         print(printable(problem.said(session.language)))
-    entries, n = len(read_entries(path)[0]), len(problems)
-    session.note(f"{entries} entries, {n} problems", f"{entries} 个条目，{n} 处问题")
+    entries = {entry.id: entry for entry in read_entries(path)[0]}
+    for id, other, score in pairs:
+        wish = Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
+        print(printable(entries[id].problem("links", wish).said(session.language) if id in entries else wish.en))
+    n = len(problems)
+    session.note(f"{len(entries)} entries, {n} problems", f"{len(entries)} 个条目，{n} 处问题")
     return 1 if problems else 0
+
+
+def _record(problem: Problem) -> dict[str, Any]:
+    return {**problem._asdict(), "message": problem.message._asdict()}
+
+
+def _suggested(session: Session, path: Path, overlay: Path | None) -> list[tuple[str, str, float]]:
+    from kb.cli.progress import embedding
+    from kb.paths import cache_dir
+    from kb.search.side import open_semantic
+    from kb.search.similar import suggest_links
+    from kb.store import open_store
+
+    store = open_store(path, overlay, cache_dir())
+    with embedding(session) as notify:
+        return suggest_links(store, open_semantic(store, *session.encoder("", ""), notify).index)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, get_args
+import sys
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 
 from kb.cli.app import both
 from kb.cli.session import Session
 from kb.errors import KbError
-from kb.search.hybrid import Hit, Mode, Semantic, search
+from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
 from kb.text import Bilingual
+
+DEVICE = Annotated[
+    str,
+    typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
+]
+MODEL = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help=both("A sentence-transformers model on this machine.", "本机的 sentence-transformers 模型。"),
+        show_default=False,
+    ),
+]
 
 
 def command(
     session: Session,
     query: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="QUERY…",
             help=both("What you are looking for, in your own words.", "用自己的话描述要找的内容。"),
+            show_default=False,
         ),
-    ],
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))] = 5,
     mode: Annotated[
         str,
@@ -32,15 +48,17 @@ def command(
             help=both("Words, meaning, or both.", "按词、按义或两者结合。"),
         ),
     ] = "hybrid",
-    device: Annotated[
-        str,
-        typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
-    ] = "",
-    model: Annotated[
+    device: DEVICE = "",
+    model: MODEL = "",
+    queries: Annotated[
         str,
         typer.Option(
-            "--model",
-            help=both("A sentence-transformers model on this machine.", "本机的 sentence-transformers 模型。"),
+            "--queries",
+            metavar="FILE",
+            help=both(
+                "Answer every line of a file (- for standard input), one JSON document a line.",
+                "逐行回答文件中的查询（- 为标准输入），每行输出一个 JSON。",
+            ),
             show_default=False,
         ),
     ] = "",
@@ -51,8 +69,10 @@ def command(
 ) -> int:
     if mode not in get_args(Mode):
         raise typer.BadParameter(f"{mode!r} is not one of {', '.join(get_args(Mode))}", param_hint="--mode")
-    text = " ".join(query).strip()
-    if not text:
+    text = " ".join(query or []).strip()
+    if queries and query:
+        raise typer.BadParameter(session.say("a query and --queries", "查询与 --queries 只能用一个"))
+    if not queries and not text:
         raise KbError(
             Bilingual("an empty query", "查询为空"),
             Bilingual('kb search "vanishing gradient"', 'kb search "梯度消失"'),
@@ -60,48 +80,59 @@ def command(
     loaded: list[Semantic] = []
 
     def load() -> Semantic:
+        from kb.cli.progress import embedding
         from kb.search.side import open_semantic
 
-        settings = session.settings
-        loaded.append(
-            open_semantic(session.store, model or settings.model, device or settings.device, _notify(session))
-        )
+        with embedding(session) as notify:
+            loaded.append(open_semantic(session.store, *session.encoder(model, device), notify))
         return loaded[0]
 
+    if queries:
+        lines = _lines(queries)
+        for answer in search_all(session.store, lines, k=n, mode=mode, semantic=load):  # type: ignore[arg-type]
+            session.print_json(_served(answer, mode, loaded), indent=None)
+        return 0
     answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
-    hits, reading = answer.hits, answer.reading
-    served = loaded[0].encoder if loaded else None
     if as_json:
-        about = {
-            "query": text,
-            "mode": mode,
-            "model": served and served.name,
-            "device": served and served.device,
-        }
-        session.print_json({**about, "hits": [hit.to_json() for hit in hits]})
-        return 0 if hits else 1
-    if reading.changed:
-        session.note(f"read as: {reading.text}", f"理解为：{reading.text}", style="yellow")
-    _show(session, hits, text, explain)
-    by = f"{served.name}, {served.device}" if served else "BM25"
-    session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")
-    return 0 if hits else 1
+        session.print_json(_served(answer, mode, loaded))
+    else:
+        _show(session, answer, mode, loaded, explain)
+    return 0 if answer.hits else 1
 
 
-def _notify(session: Session) -> Callable[[int, int], None]:
-    """Progress of embedding, on a terminal's standard error."""
+def _lines(file: str) -> list[str]:
+    """The queries of a file, one a line; what is not UTF-8 in them is replaced."""
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).expanduser().read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise KbError(
+            Bilingual(f"cannot read {file}: {reason}", f"无法读取 {file}：{reason}"),
+            Bilingual("one query a line, in UTF-8", "每行一个查询，UTF-8 编码"),
+        ) from error
+    return data.decode("utf-8-sig", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n") if data else []
 
-    def notify(done: int, total: int) -> None:
-        if session.notes.is_terminal and total > 64:
-            end = "\n" if done == total else ""
-            session.notes.print(session.say(f"\rindexing {done}/{total}", f"\r建立索引 {done}/{total}"), end=end)
 
-    return notify
+def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]:
+    """An answer as JSON, and what served it."""
+    told = answer.to_json()
+    hits = told.pop("hits")
+    served = loaded[0].encoder if loaded else None
+    about: dict[str, str | None] = {"model": None, "device": None, "runtime": None}
+    if served:
+        about = {"model": served.name, "device": served.device, "runtime": served.runtime}
+    return {**told, "mode": mode, **about, "hits": hits}
 
 
-def _show(session: Session, hits: list[Hit], query: str, explain: bool) -> None:
+def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], explain: bool) -> None:
     from kb.cli.hits import render_hits
 
-    if not hits or all(hit.weak for hit in hits):
-        session.note(f"nothing fits '{query}' well", f"没有与“{query}”很匹配的概念", style="yellow")
-    session.print(*render_hits(hits, session.languages, session.console, explain=explain))
+    if answer.reading.changed:
+        session.note(f"read as: {answer.reading.text}", f"理解为：{answer.reading.text}", style="yellow")
+    if answer.weak:
+        session.note(f"nothing fits '{answer.query}' well", f"没有与“{answer.query}”很匹配的概念", style="yellow")
+    session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
+    served = loaded[0].encoder if loaded else None
+    by = f"{served.name}, {served.device}" if served else "BM25"
+    by += f", {served.runtime}" if served and explain else ""
+    session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")

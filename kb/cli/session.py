@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,10 @@ class Session:
 
         return open_store(data_file(self.settings), overlay_file(self.settings), cache_dir())
 
+    def encoder(self, model: str, device: str) -> tuple[str, str]:
+        """The model and the device that were asked for, or else chosen by the user."""
+        return model or self.settings.model, device or self.settings.device
+
     @cached_property
     def console(self) -> Console:
         """Standard output."""
@@ -80,9 +85,26 @@ class Session:
         """Say something beside the answer, on standard error."""
         self.notes.print(self.say(en, zh), style=style, markup=False, soft_wrap=True)
 
-    def print_json(self, value: Any) -> None:
-        """Show a value as JSON, one document, keys in their order; what a terminal would act on is escaped."""
-        text = json.dumps(value, ensure_ascii=False, indent=2)
+    def print_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        """Show rows of texts: in columns on a terminal, tab-separated in a pipe."""
+        if not self.console.is_terminal:
+            print("\n".join("\t".join(map(printable, row)) for row in rows))
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for row in rows:
+            table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
+        self.print(table)
+
+    def print_json(self, value: Any, *, indent: int | None = 2) -> None:
+        """Show a value as JSON, one document, keys in their order; what a terminal would act on is escaped.
+
+        Args:
+            indent: None for one line.
+        """
+        text = json.dumps(value, ensure_ascii=False, indent=indent)
         print("".join(c if c == "\n" or printable(c) else f"\\u{ord(c):04x}" for c in text))
 
 

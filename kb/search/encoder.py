@@ -10,8 +10,9 @@ Source: Wang et al., Multilingual E5 Text Embeddings, 2024 (the model, and its `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kb.errors import KbError
 from kb.search.tokenizer import PAD, UnigramTokenizer, damaged, read_file
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnxruntime import InferenceSession
 
-Device = Literal["cpu", "cuda"]
+Provider = str | tuple[str, dict[str, str]]
+"""Of ONNX Runtime: its name, and options where it has some."""
 
 PREFIX = "query: "  # on both sides: measured better here than `passage: ` for what is searched
 RUN_TOKENS = 4096  # of one run, padding included: long texts in batches of 32 would take a gigabyte
+MANY = 64  # texts from which all cores are used: one starts fastest
 
 
 class OnnxEncoder:
@@ -33,9 +36,8 @@ class OnnxEncoder:
 
     Args:
         folder: Holds model.onnx, model.safetensors, tokenizer.bin and meta.json.
-        threads: Of ONNX Runtime; one starts fastest, more pay off with many texts.
-        device: "cuda" needs the package onnxruntime-gpu; operators for which it has no CUDA kernel run on the
-            CPU. Not measured on a GPU yet.
+        device: cpu, cuda or cuda:N. The latter need the package onnxruntime-gpu; operators for which it has no CUDA
+            kernel run on the CPU. Not measured on a GPU yet.
         providers: ONNX Runtime's execution providers by name, instead of the device's.
 
     Raises:
@@ -45,19 +47,19 @@ class OnnxEncoder:
     def __init__(
         self,
         folder: Path,
-        threads: int = 1,
-        device: Device = "cpu",
-        providers: Sequence[str] | None = None,
+        device: str = "cpu",
+        providers: Sequence[Provider] | None = None,
     ) -> None:
         meta = read_meta(folder)
         self.name: str = meta["name"]
-        self.device: str = device
+        self.key, self.device, self.runtime = self.name, device, "onnxruntime"
         self.dim: int = meta["dim"]
         self._tokenizer = UnigramTokenizer(folder / "tokenizer.bin")
-        self._session = _open(folder / "model.onnx", threads, providers or _providers(device))
+        self._model, self._providers = folder / "model.onnx", providers or _providers(device)
+        self._session = _open(self._model, 1, self._providers)
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
-        """Encode texts, in order; those of similar length share a batch.
+    def encode(self, texts: Sequence[str], side: str = "query", *, batch_size: int = 32) -> NDArray[np.float32]:
+        """Encode texts, in order; those of similar length share a batch. Both sides are treated alike.
 
         Returns:
             float32 (N, 384), each row of length 1.
@@ -66,21 +68,28 @@ class OnnxEncoder:
 
         ids = [self._tokenizer.encode(PREFIX + text) for text in texts]
         vectors = np.empty((len(ids), self.dim), np.float32)
+        session = self._session if len(ids) < MANY else self._wide
         for batch in _batches([len(tokens) for tokens in ids], batch_size):
-            vectors[batch] = self._run([ids[index] for index in batch])
+            vectors[batch] = _run(session, [ids[index] for index in batch])
         return vectors
 
-    def _run(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Token ids, padded to the first (longest) text: B lists -> (B, 384)."""
-        import numpy as np
+    @cached_property
+    def _wide(self) -> InferenceSession:
+        """The model on every core."""
+        return _open(self._model, 0, self._providers)
 
-        ids = np.full((len(batch), len(batch[0])), PAD, np.int64)  # (B, T)
-        mask = np.zeros_like(ids)
-        for row, tokens in enumerate(batch):
-            ids[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        (vectors,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
-        return cast("NDArray[np.float32]", vectors)
+
+def _run(session: InferenceSession, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """Token ids, padded to the first (longest) text: B lists -> (B, 384)."""
+    import numpy as np
+
+    ids = np.full((len(batch), len(batch[0])), PAD, np.int64)  # (B, T)
+    mask = np.zeros_like(ids)
+    for row, tokens in enumerate(batch):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    (vectors,) = session.run(None, {"input_ids": ids, "attention_mask": mask})
+    return cast("NDArray[np.float32]", vectors)
 
 
 def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
@@ -124,7 +133,7 @@ def verify(folder: Path) -> None:
             raise damaged(folder / name, Bilingual("its hash is wrong", "哈希值不符"))
 
 
-def available_devices() -> tuple[Device, ...]:
+def available_devices() -> tuple[str, ...]:
     """The devices that the installed ONNX Runtime was built for; torch is not asked, nor imported."""
     onnxruntime = _runtime()
     cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -141,20 +150,21 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _providers(device: Device) -> Sequence[str]:
+def _providers(device: str) -> Sequence[Provider]:
     """Execution providers for a device, the preferred one first."""
-    if device == "cpu":
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
         return ["CPUExecutionProvider"]
-    if device not in available_devices():
+    if kind not in available_devices():
         raise KbError(
             Bilingual("the installed ONNX Runtime has no CUDA support", "已安装的 ONNX Runtime 不支持 CUDA"),
             Bilingual("install onnxruntime-gpu, or use --device cpu", "安装 onnxruntime-gpu，或使用 --device cpu"),
         )
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return [("CUDAExecutionProvider", {"device_id": number or "0"}), "CPUExecutionProvider"]
 
 
-def _open(path: Path, threads: int, providers: Sequence[str]) -> InferenceSession:
-    """A session on the model.
+def _open(path: Path, threads: int, providers: Sequence[Provider]) -> InferenceSession:
+    """A session on the model; 0 threads are as many as there are cores.
 
     The graph is written fused, so optimising it again at each start would only cost time. Weights stay
     prepacked: opening without takes 22 ms less, and the first query then 50 ms more.
@@ -165,16 +175,17 @@ def _open(path: Path, threads: int, providers: Sequence[str]) -> InferenceSessio
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if "CUDAExecutionProvider" in providers and hasattr(ort, "preload_dlls"):
+    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if first == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # CUDA and cuDNN from their pip packages; without it torch must come first
     try:
         session = ort.InferenceSession(path, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors share no base class
         reason = str(error).splitlines()[0]
         raise damaged(path, Bilingual(reason, reason)) from error
-    if session.get_providers()[0] != providers[0]:  # it fell back with a warning
+    if session.get_providers()[0] != first:  # it fell back with a warning
         raise KbError(
-            Bilingual(f"{providers[0]} could not be started", f"{providers[0]} 无法启动"),
+            Bilingual(f"{first} could not be started", f"{first} 无法启动"),
             Bilingual("check CUDA and cuDNN, or use --device cpu", "请检查 CUDA 与 cuDNN，或使用 --device cpu"),
         )
     return session

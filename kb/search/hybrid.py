@@ -5,7 +5,7 @@ Both scores are standardized over all concepts before they are blended, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,15 +15,23 @@ from kb.search.reading import Reading, read_query
 from kb.store import Row, Store
 
 if TYPE_CHECKING:
-    from kb.search.index import Encoder, Index
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kb.search.index import Encoder, Found, Index
+
+    Scores = NDArray[np.float32]
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 LEXICAL_SHARE = 0.35
-"""Weight of BM25 in the blend, chosen before the frozen queries were written; .2, .5 and .65 do no better on them."""
-NAME_WEIGHT = 3.0
-"""Of the share that names have in a query, in standard deviations; from 2 to 6 the results hardly change."""
-WEAK_COSINE = 0.875
-"""Below this, with no word shared, a hit is weak: the best for real queries is mostly above, for noise below."""
+"""Weight of BM25 in the blend; from .3 to .4 the results hardly change, see docs/search.md."""
+NAME_WEIGHT = 2.0
+"""Of the share that names have in a query, in standard deviations; from 1 to 3 the results hardly change."""
+BATCH = 64
+"""Queries that are encoded together."""
+WEAK = 0.25
+"""Below this nearness a hit that the query does not name is weak: so are 6 of 10 questions about other things, and 2
+to 7 of 100 about these. It only dims what is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,19 @@ class Hit:
 class Answer:
     """What a query was read as, and the hits, best first."""
 
+    query: str
     reading: Reading
     hits: list[Hit]
+
+    @property
+    def weak(self) -> bool:
+        """Nothing fits well."""
+        return all(hit.weak for hit in self.hits)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form of `kb search --json`."""
+        hits = [hit.to_json() for hit in self.hits]
+        return {"query": self.query, "read_as": self.reading.text, "weak": self.weak, "hits": hits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,47 +98,94 @@ def search(
     Args:
         semantic: Loads the semantic side; not called where the mode does not need it.
     """
-    reading = read_query(store, query)
-    rows = {row.id: row for row in store.rows()}
-    if not rows:
-        return Answer(reading, [])
-    exact = {match.id for match in store.resolve(query) or store.resolve(reading.text)}
-    words = lexical_scores(store, reading.text) if mode != "semantic" else {}
-    names = name_scores(store, reading.text) if mode != "semantic" else {}
-    cosines: dict[str, float] = {}
-    if mode != "lexical" and semantic is not None and query.strip():
-        side = semantic()
-        vector = side.encoder.encode([reading.text])
-        cosines = dict(zip(side.index.ids, side.index.scores(vector)[0].tolist(), strict=True))
-    blend = fuse(words, cosines)
-    blend = {id: blend.get(id, 0.0) + NAME_WEIGHT * names.get(id, 0.0) for id in blend.keys() | names.keys()}
-    order = sorted(blend, key=lambda id: (id not in exact, -blend[id], id))
-    order = [*sorted(exact - blend.keys()), *order]
-    parts = {"lexical": words, "name": names, "semantic": cosines}
-    hits = [_hit(rows[id], blend.get(id, 0.0), parts, id in exact) for id in order[:k]]
-    return Answer(reading, hits)
+    return next(search_all(store, [query], k=k, mode=mode, semantic=semantic))
 
 
-def _hit(row: Row, score: float, tables: Mapping[str, Mapping[str, float]], exact: bool) -> Hit:
+def search_all(
+    store: Store,
+    queries: Sequence[str],
+    *,
+    k: int = 10,
+    mode: Mode = "hybrid",
+    semantic: Callable[[], Semantic] | None = None,
+) -> Iterator[Answer]:
+    """The answers to many queries, in order; the encoder sees BATCH of them at once."""
+    side = semantic() if semantic and mode != "lexical" and any(map(str.strip, queries)) else None
+    for start in range(0, len(queries), BATCH):
+        readings = [read_query(store, query) for query in queries[start : start + BATCH]]
+        vectors = side.encoder.encode([reading.text for reading in readings]) if side else None
+        for i, reading in enumerate(readings):
+            query = queries[start + i]
+            if not query.strip():
+                yield Answer(query, reading, [])
+                continue
+            words = mode != "semantic"
+            parts = {
+                "lexical": lexical_scores(store, reading.text) if words else {},
+                "name": name_scores(store, reading.text) if words else {},
+            }
+            exact = {match.id for match in store.resolve(query) or store.resolve(reading.text)}
+            if side is None or vectors is None:
+                scores = blend_words(parts)
+            else:
+                scores = _compare(side.index, vectors[i], reading.text, parts, exact, k)
+            yield Answer(query, reading, _hits(store, scores, parts, exact, k))
+
+
+Parts = dict[str, dict[str, float]]
+"""The scores of the concepts by part: lexical (BM25), name (share of the query), semantic (cosine)."""
+
+
+def _hits(store: Store, scores: Mapping[str, float], parts: Parts, exact: set[str], k: int) -> list[Hit]:
+    scores = dict.fromkeys(exact, 0.0) | dict(scores)
+    order = sorted(scores, key=lambda id: (id not in exact, -scores[id], id))[:k]
+    rows = {row.id: row for row in store.rows(order)}
+    return [_hit(rows[id], scores[id], parts, id in exact) for id in order]
+
+
+def _hit(row: Row, score: float, tables: Parts, exact: bool) -> Hit:
     parts = {name: table[row.id] for name, table in tables.items() if row.id in table}
-    strong = exact or "lexical" in parts or "name" in parts or parts.get("semantic", 0.0) >= WEAK_COSINE
-    return Hit(row, score, parts, exact, weak=not strong)
+    near = parts["semantic"] >= WEAK if "semantic" in parts else "lexical" in parts
+    return Hit(row, score, parts, exact, weak=not (exact or "name" in parts or near))
 
 
-def fuse(words: Mapping[str, float], cosines: Mapping[str, float], share: float = LEXICAL_SHARE) -> dict[str, float]:
-    """Blend two score tables into one; a concept that shares no word has the lexical score 0.
+def _compare(index: Index, vector: Scores, text: str, parts: Parts, exact: set[str], k: int) -> dict[str, float]:
+    """The scores of the k best concepts and of those in `exact`; adds the semantic part of these."""
+    import numpy as np
+
+    named = {*parts["lexical"], *parts["name"], *exact}
+    chinese = any("\u3400" <= c <= "\u9fff" for c in text)
+    found = index.find(vector, chinese=chinese, k=k, also=[index.position[id] for id in named])
+    place = {id: int(np.searchsorted(found.concepts, index.position[id])) for id in named}
+    blend = blend_all(parts, found, place, len(index.ids))
+    best = np.argpartition(-blend, k)[:k].tolist() if k < len(blend) else range(len(blend))
+    wanted = {*best, *(place[id] for id in exact)}
+    ids = {i: index.ids[found.concepts[i]] for i in wanted}
+    parts["semantic"] = {ids[i]: float(found.scores[i]) for i in wanted}
+    return {ids[i]: float(blend[i]) for i in wanted}
+
+
+def blend_words(parts: Parts) -> dict[str, float]:
+    """The score without an encoder: BM25, and what the names in the query add."""
+    words, names = parts["lexical"], parts["name"]
+    return {id: words.get(id, 0.0) + NAME_WEIGHT * names.get(id, 0.0) for id in words.keys() | names.keys()}
+
+
+def blend_all(parts: Parts, found: Found, place: Mapping[str, int], n: int, share: float = LEXICAL_SHARE) -> Scores:
+    """The score of every concept that was compared: (C,). One that shares no word has the lexical score 0.
 
     Args:
-        share: Weight of the lexical side, in [0, 1]; it is the whole where the other side is empty.
+        place: Where the concepts that share words stand in `found`.
+        n: How many concepts there are.
+        share: Weight of the lexical side, in [0, 1]; nothing where no concept shares a word.
     """
-    if not cosines:
-        return dict(words)
-    lexical, semantic = _standardize({id: words.get(id, 0.0) for id in cosines}), _standardize(cosines)
-    share = share if words else 0.0
-    return {id: share * lexical[id] + (1 - share) * semantic[id] for id in cosines}
-
-
-def _standardize(scores: Mapping[str, float]) -> dict[str, float]:
-    mean = sum(scores.values()) / len(scores)
-    spread = (sum((value - mean) ** 2 for value in scores.values()) / len(scores)) ** 0.5 or 1.0
-    return {id: (value - mean) / spread for id, value in scores.items()}
+    blend: Scores = (found.scores - found.mean) / found.spread
+    if words := parts["lexical"]:
+        mean = sum(words.values()) / n
+        spread = (sum(score**2 for score in words.values()) / n - mean**2) ** 0.5 or 1.0
+        blend = (1 - share) * blend - share * mean / spread
+        for id, score in words.items():
+            blend[place[id]] += share * score / spread
+    for id, named in parts["name"].items():
+        blend[place[id]] += NAME_WEIGHT * named
+    return blend

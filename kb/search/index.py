@@ -1,7 +1,7 @@
 """The vectors of every passage, on disk: opened in milliseconds, extended where texts are new.
 
 One file holds one model's vectors for one state of the knowledge base. Each row knows the hash of its text, so that a
-changed knowledge base embeds only what changed.
+changed knowledge base embeds only what changed, and so does one whose embedding was interrupted.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from kb.paths import write_atomically
 from kb.store import Store
@@ -23,51 +23,232 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.float32]
+    Vector = NDArray[np.float32]
+    Halves = NDArray[np.float16]
+    Places = NDArray[np.int64]
 
-FORMAT = 1
-BATCH = 64
+FORMAT = 2
+CHUNK = 256
+"""Texts between two reports of progress; an encoder sorts and batches those it is given."""
+BEST = 3
+"""Passages of a concept that count; measured with 1 to 6 of them, see docs/search.md."""
+LARGE = 100_000
+"""Vectors up to which every one is compared with a query in full."""
+COARSE = 64
+"""Dimensions in which the groups of more are compared first; see scripts/bench_scale.py for what that loses."""
+CANDIDATES = 200
+"""Concepts that are then compared in full, at least."""
+SAMPLE = 500
+"""Concepts that stand for all others then."""
+CHINESE, QUESTION = 1, 2
+"""Bits of a passage's kind."""
+
+Side = Literal["query", "passage"]
+Notify = Callable[[int, int], None]
+"""Called with how many texts are embedded, of how many."""
 
 
 class Encoder(Protocol):
     """Anything that turns texts into unit vectors."""
 
     name: str
+    key: str
+    """Tells the model from every other, and from other states of itself: what its index is filed under."""
     device: str
+    runtime: str
+    """The package that computes."""
 
-    def encode(self, texts: Sequence[str]) -> Matrix:
-        """Unit rows, float32: (N, D)."""
+    def encode(self, texts: Sequence[str], side: Side = "query") -> Matrix:
+        """Unit rows, float32: (N, D). A model may treat what is asked and what is searched differently."""
 
 
-@dataclass(frozen=True, slots=True)
+class Found(NamedTuple):
+    """Concepts compared with a query: where each stands in the index, and how near it is."""
+
+    concepts: Places
+    scores: Vector
+    mean: float
+    """Of the scores of all concepts, those that were not compared included."""
+    spread: float
+    """Their standard deviation; never 0."""
+
+
 class Index:
-    """Vectors in the order of the passages; those of one concept stand together."""
+    """Vectors in the order of the passages; those of one concept stand together.
 
-    ids: list[str]
-    starts: NDArray[np.int32]
-    vectors: Matrix
-    hashes: NDArray[np.uint64]
+    Every vector is seen from the centre of its language, a query from that of the questions: what only tells languages
+    and questions apart no longer counts. A concept is as near as its BEST nearest passages are on average.
 
-    def scores(self, query: Matrix) -> Matrix:
-        """The best cosine of each concept with each query: (Q, D) -> (Q, len(ids))."""
+    Args:
+        ids: One a concept: N of them.
+        starts: Where each concept's vectors begin: (N,).
+        vectors: One a passage, float16: (P, D).
+        hashes: Of the passages' texts: (P,).
+        kinds: CHINESE and QUESTION of each passage: (P,).
+    """
+
+    def __init__(
+        self,
+        ids: list[str],
+        starts: NDArray[np.int32],
+        vectors: Halves,
+        hashes: NDArray[np.uint64],
+        kinds: NDArray[np.uint8],
+    ) -> None:
+        self.ids, self.starts, self.vectors, self.hashes, self.kinds = ids, starts, vectors, hashes, kinds
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Where each id stands in `ids`."""
+        return {id: i for i, id in enumerate(self.ids)}
+
+    def find(self, query: Vector, *, chinese: bool, k: int = 10, also: Sequence[int] = ()) -> Found:
+        """Compare a unit vector with every concept: (D,).
+
+        Of more than LARGE vectors, only the concepts that an approximation holds for the best are compared, enough for
+        the k nearest, and those in `also`; the mean and the spread come from a sample then.
+        """
         import numpy as np
 
-        return np.maximum.reduceat(query @ self.vectors.T, self.starts, axis=1)
+        if not self.ids:
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 1.0)
+        query = _unit(query - self._centres[CHINESE * chinese + QUESTION])
+        if len(self.vectors) <= LARGE:
+            scores = self._near(np.arange(len(self.ids)), self._full @ query)
+            return Found(np.arange(len(self.ids)), scores, float(scores.mean()), float(scores.std()) or 1.0)
+        axes, groups, owners = self._coarse
+        rough = np.maximum.reduceat(groups @ (query @ axes), owners)
+        best = np.argsort(-rough)[: max(CANDIDATES, 2 * k)]
+        concepts = np.unique(np.concatenate([best, np.array(also, dtype=np.int64)]))
+        scores = self._near(concepts, self._seen(self._rows(concepts).ravel()) @ query)
+        sample, seen = self._sample
+        others = self._near(sample, seen @ query)
+        return Found(concepts, scores, float(others.mean()), float(others.std()) or 1.0)
+
+    def similar(self, concept: int) -> Vector:
+        """How near every concept is to one, by its place: (N,).
+
+        For each passage of either, the cosine of the other's nearest one; their mean over the one's passages and over
+        the other's count alike. Of nine ways to compare, this one ranks the links that curators wrote highest.
+        """
+        import numpy as np
+
+        own = self._full[self.starts[concept] : self._ends[concept]]
+        cosines = own @ self._full.T  # (passages of it, P)
+        there = np.maximum.reduceat(cosines, self.starts, axis=1).mean(0)
+        back = np.add.reduceat(cosines.max(0), self.starts) / (self._ends - self.starts)
+        near: Vector = (there + back) / 2
+        return near
+
+    @cached_property
+    def _ends(self) -> Places:
+        import numpy as np
+
+        return np.append(self.starts[1:], len(self.vectors)).astype(np.int64)
+
+    @cached_property
+    def _centres(self) -> dict[int, Vector]:
+        """By kind: the mean of a language's passages, and of its questions, or of all its passages without these."""
+        centres: dict[int, Vector] = {}
+        for language in (0, CHINESE):
+            spoken, questions = (self.kinds & CHINESE) == language, self.kinds == language + QUESTION
+            centres[language] = self._mean(spoken)
+            centres[language + QUESTION] = self._mean(questions if questions.any() else spoken)
+        return centres
+
+    def _mean(self, wanted: NDArray[np.bool_]) -> Vector:
+        import numpy as np
+
+        zero = np.zeros(self.vectors.shape[1], np.float32)
+        return self.vectors[wanted].mean(0, dtype=np.float32) if wanted.any() else zero
+
+    @cached_property
+    def _full(self) -> Matrix:
+        import numpy as np
+
+        return self._seen(np.arange(len(self.vectors)))
+
+    def _seen(self, rows: Places) -> Matrix:
+        """Passages seen from the centre of their language: (n,) -> (n, D), unit rows."""
+        import numpy as np
+
+        is_chinese = (self.kinds[rows] & CHINESE)[:, None] == CHINESE
+        centres = np.where(is_chinese, self._centres[CHINESE], self._centres[0])
+        return _unit(self.vectors[rows].astype(np.float32) - centres)
+
+    def _rows(self, concepts: Places) -> Places:
+        """The passages of concepts, each row filled up with its last one: (n,) -> (n, most passages of one)."""
+        import numpy as np
+
+        starts, ends = self.starts[concepts].astype(np.int64), self._ends[concepts]
+        return np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)
+
+    def _near(self, concepts: Places, cosines: Vector) -> Vector:
+        """The mean of the best cosines of each concept; `cosines` are of its `_rows`, or of all passages."""
+        import numpy as np
+
+        rows = self._rows(concepts)
+        table = cosines[rows] if cosines.size == len(self.vectors) else cosines.reshape(rows.shape)
+        table = np.where(np.arange(rows.shape[1]) < (self._ends - self.starts)[concepts][:, None], table, -np.inf)
+        best = -np.partition(-table, min(BEST, table.shape[1]) - 1, axis=1)[:, :BEST]
+        counts = np.isfinite(best)
+        near: Vector = np.where(counts, best, 0).sum(1) / counts.sum(1)
+        return near
+
+    @cached_property
+    def _coarse(self) -> tuple[Matrix, Matrix, Places]:
+        """The main axes of the vectors: (D, C); the means of each concept's passages of one kind in these: (G, C);
+        and where each concept's means begin: (N,).
+        """
+        import numpy as np
+
+        sample = self._sample[1]
+        axes = np.linalg.eigh(sample.T @ sample)[1][:, -COARSE:]  # eigenvalues ascend
+        is_first = np.append(True, self.kinds[1:] != self.kinds[:-1])
+        is_first[self.starts] = True
+        groups = np.flatnonzero(is_first)
+        ends = np.append(groups[1:], len(self.vectors))
+        parts = []
+        for start in range(0, len(groups), LARGE):
+            part = slice(start, start + LARGE)
+            rows = np.arange(groups[part][0], ends[part][-1])
+            parts.append(_unit(np.add.reduceat(self._seen(rows), groups[part] - rows[0], axis=0)) @ axes)
+        return axes, np.concatenate(parts), np.searchsorted(groups, self.starts)
+
+    @cached_property
+    def _sample(self) -> tuple[Places, Matrix]:
+        """Concepts that stand for all, and their passages, as `_rows` has them."""
+        import numpy as np
+
+        concepts = np.unique(np.linspace(0, len(self.ids) - 1, SAMPLE).astype(np.int64))
+        return concepts, self._seen(self._rows(concepts).ravel())
 
 
-def open_index(store: Store, encoder: Encoder, folders: Sequence[Path], notify: Callable[[int, int], None]) -> Index:
+def _unit(vectors: Matrix) -> Matrix:
+    import numpy as np
+
+    unit: Matrix = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    return unit
+
+
+def open_index(store: Store, encoder: Encoder, folders: Sequence[Path], notify: Notify) -> Index:
     """The index of a store for an encoder, built and kept where it is missing.
 
     Args:
         folders: Where indexes may lie; a new one is written to the last.
-        notify: Called with how many texts are embedded, of how many.
     """
     key = store.meta("passages")
-    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", encoder.name).strip("-")[-80:]
-    paths = [folder / f"vectors-{slug}.npz" for folder in folders]
+    paths = index_files(encoder.key, folders)
     for path in paths:
         if (index := _read(path, key)) is not None:
             return index
     return _build(store, encoder, key, paths, notify)
+
+
+def index_files(key: str, folders: Sequence[Path]) -> list[Path]:
+    """Where the vectors of a model lie, or would."""
+    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", key).strip("-")[-80:]
+    return [folder / f"vectors-{slug}.npz" for folder in folders]
 
 
 def _read(path: Path, key: str | None) -> Index | None:
@@ -81,36 +262,62 @@ def _read(path: Path, key: str | None) -> Index | None:
             meta = json.loads(bytes(file["meta"]))
             if meta["format"] != FORMAT or (key is not None and meta["passages"] != key):
                 return None
-            vectors = file["vectors"].astype(np.float32)
-            index = Index(meta["ids"], file["starts"], vectors, file["hashes"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            index = Index(meta["ids"], *(file[name] for name in ("starts", "vectors", "hashes", "kinds")))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
-    return index if len(index.starts) == len(index.ids) and len(index.hashes) == len(vectors) else None
+    rows = {len(index.vectors), len(index.hashes), len(index.kinds)}
+    is_whole = len(index.starts) == len(index.ids) and len(rows) == 1 and index.vectors.ndim == 2
+    return index if is_whole else None
 
 
-def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Callable[[int, int], None]) -> Index:
+def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Notify) -> Index:
     import numpy as np
 
-    rows = store.query("SELECT id, text FROM passage ORDER BY rowid")
-    hashes = np.array([_hash(text) for _, text in rows], dtype=np.uint64)
-    known: dict[int, Matrix] = {}
+    rows = store.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
+    hashes = np.array([_hash(text) for *_, text in rows], dtype=np.uint64)
+    known: dict[int, Halves] = {}
     for path in paths:
         if (old := _read(path, None)) is not None:
             known |= dict(zip(old.hashes.tolist(), old.vectors, strict=True))
-    texts = [text for (_, text), digest in zip(rows, hashes.tolist(), strict=True) if digest not in known]
-    if texts:
-        done = 0
-        for batch in _batches(texts):
-            vectors = encoder.encode(batch).astype(np.float16).astype(np.float32)
-            known |= {_hash(text): vector for text, vector in zip(batch, vectors, strict=True)}
-            done += len(batch)
-            notify(done, len(texts))
-    ids = list(dict.fromkeys(id for id, _ in rows))
-    owners = [id for id, _ in rows]
-    starts = np.array([owners.index(id) for id in ids], dtype=np.int32)
-    index = Index(ids, starts, np.stack([known[digest] for digest in hashes.tolist()]), hashes)
+    missing = {digest: text for (*_, text), digest in zip(rows, hashes.tolist(), strict=True) if digest not in known}
+    try:
+        _embed(encoder, missing, known, notify)
+    except BaseException:  # whatever stopped it, the user's patience included: what is done is kept
+        _save_part(known, paths[-1])
+        raise
+    firsts: dict[str, int] = {}
+    for at, (id, *_) in enumerate(rows):
+        firsts.setdefault(id, at)
+    kinds = [CHINESE * (language == "zh") + QUESTION * (part == "ask") for _, part, language, _ in rows]
+    vectors = np.stack([known[digest] for digest in hashes.tolist()]) if rows else np.zeros((0, 1), np.float16)
+    starts = np.array(list(firsts.values()), dtype=np.int32)
+    index = Index(list(firsts), starts, vectors, hashes, np.array(kinds, dtype=np.uint8))
     save(index, key, paths[-1])
     return index
+
+
+def _embed(encoder: Encoder, missing: dict[int, str], known: dict[int, Halves], notify: Notify) -> None:
+    """Add the vectors of the missing texts to the known ones."""
+    import numpy as np
+
+    digests = sorted(missing, key=lambda digest: -len(missing[digest]))  # a chunk of like lengths holds little padding
+    if digests:
+        notify(0, len(digests))
+    for start in range(0, len(digests), CHUNK):
+        part = digests[start : start + CHUNK]
+        vectors = encoder.encode([missing[digest] for digest in part], "passage").astype(np.float16)
+        known |= dict(zip(part, vectors, strict=True))
+        notify(start + len(part), len(digests))
+
+
+def _save_part(known: dict[int, Halves], path: Path) -> None:
+    """Keep vectors that are no whole index yet: the next build finds them by their hashes."""
+    import numpy as np
+
+    if known:
+        hashes = np.array(list(known), dtype=np.uint64)
+        kinds = np.zeros(len(hashes), np.uint8)
+        save(Index([""], np.zeros(1, np.int32), np.stack(list(known.values())), hashes, kinds), "", path)
 
 
 def save(index: Index, key: str, path: Path) -> None:
@@ -122,9 +329,10 @@ def save(index: Index, key: str, path: Path) -> None:
     np.savez(
         buffer,
         meta=np.frombuffer(meta, dtype=np.uint8),
-        vectors=index.vectors.astype(np.float16),
         starts=index.starts,
+        vectors=index.vectors,
         hashes=index.hashes,
+        kinds=index.kinds,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,8 +343,3 @@ def save(index: Index, key: str, path: Path) -> None:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
-
-
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for i in range(0, len(texts), BATCH):
-        yield texts[i : i + BATCH]

@@ -10,6 +10,7 @@ from kb.store import Store
 from kb.surface import fold
 
 _TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]", re.IGNORECASE)
+_PLURAL = re.compile(r"(?<=[a-rt-z]{2})s$")
 LONGEST_NAME = 14
 """Tokens of a name: words, or single 汉字."""
 TOKENS = 120
@@ -26,8 +27,9 @@ def name_scores(store: Store, query: str) -> dict[str, float]:
     for start in range(len(tokens)):
         for end in range(start + 1, min(start + LONGEST_NAME, len(tokens)) + 1):
             key = fold("".join(tokens[start:end]))
-            if len(key) > 1:
-                spans.setdefault(key, []).append((start, end))
+            for name in {key, _PLURAL.sub("", key)}:
+                if len(name) > 1:
+                    spans.setdefault(name, []).append((start, end))
     sql = """SELECT DISTINCT key, id FROM surface
              WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"""
     rows = store.query(sql, (json.dumps(list(spans)),))

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+import zlib
+from collections.abc import Container
 from functools import lru_cache
 from typing import NamedTuple
 
-from kb.errors import KbError
 from kb.paths import shipped_data
-from kb.search.tokenizer import UnigramTokenizer
 from kb.store import Store
 from kb.surface import fold, strip_tones
 
 LONGEST = 400
 """Characters of a query that are looked at for slips."""
+CERTAIN = 8
+"""Letters from which the pinyin of a name is no English by chance."""
+_WRITTEN = re.compile("[^，。？！；：（）]+")
 _PIECE = re.compile(r"[a-z]+|[\u3400-\u4dbf\u4e00-\u9fff]+|[^a-z\u3400-\u4dbf\u4e00-\u9fff]+", re.IGNORECASE)
 
 
@@ -32,7 +35,7 @@ class Reading(NamedTuple):
 
 def read_query(store: Store, query: str) -> Reading:
     """The query with its slips put right; as it was typed where there are none."""
-    text = unicodedata.normalize("NFKC", query)[:LONGEST]
+    text = _WRITTEN.sub(lambda run: unicodedata.normalize("NFKC", run[0]), query)[:LONGEST]
     if not text.isascii():
         from kb.han import TO_SIMPLIFIED
 
@@ -41,26 +44,34 @@ def read_query(store: Store, query: str) -> Reading:
         text = strip_tones(text)
     pieces = _PIECE.findall(text)
     known = _known(store, [piece.casefold() for piece in pieces if piece.isascii() and piece.isalpha()])
-    spelled = _read_pinyin(store, pieces, known)
-    corrected = [_correct(store, piece, known) for piece in (spelled or pieces)]
+    settled = {word for word, place in known.items() if place != "ask"}  # people ask in pinyin, too
+    spelled = _read_pinyin(store, pieces, settled)
+    words = spelled or pieces
+    beside = [
+        (words[i - 1][-1:] if i else "") + (words[i + 1][:1] if i + 1 < len(words) else "") for i in range(len(words))
+    ]
+    corrected = [
+        _correct(store, word, known, in_code=any(c in "0123456789._" for c in around))
+        for word, around in zip(words, beside, strict=True)
+    ]
     if corrected == pieces:
         return Reading(query, False)
     return Reading("".join(corrected), True)
 
 
-def _known(store: Store, words: list[str]) -> set[str]:
-    rows = store.query("SELECT text FROM word WHERE text IN (SELECT value FROM json_each(?))", (json.dumps(words),))
-    return {text for (text,) in rows}
+def _known(store: Store, words: list[str]) -> dict[str, str]:
+    """The words that the entries use, and where: a name, the prose or a question."""
+    sql = "SELECT text, place FROM word WHERE text IN (SELECT value FROM json_each(?))"
+    return dict(store.query(sql, (json.dumps(words),)))
 
 
 def _read_pinyin(store: Store, pieces: list[str], known: set[str]) -> list[str] | None:
     """The pieces with every name that is written in pinyin in 汉字; None where there is none.
 
-    A name may stand with or without spaces between its syllables; English words that we know are left alone.
+    A name may stand with or without spaces between its syllables; short runs of English words that we know are left
+    alone.
     """
     latin = [i for i, piece in enumerate(pieces) if piece.isascii() and piece.isalpha()]
-    if not latin or all(pieces[i].casefold() in known for i in latin):
-        return None
     read, at, found = list(pieces), 0, False
     while at < len(latin):
         for end in range(len(latin), at, -1):
@@ -72,7 +83,7 @@ def _read_pinyin(store: Store, pieces: list[str], known: set[str]) -> list[str] 
             if (
                 len(joined) >= 4
                 and (name := _sounds_like(store, joined))
-                and not {pieces[i].casefold() for i in run} <= known
+                and not (len(joined) < CERTAIN and {pieces[i].casefold() for i in run} <= known)
             ):
                 read[run[0] : run[-1] + 1] = [name] + [""] * (run[-1] - run[0])
                 at, found = end, True
@@ -88,38 +99,57 @@ def _sounds_like(store: Store, spelled: str) -> str:
     return str(rows[0][0]) if rows else ""
 
 
-def _correct(store: Store, piece: str, known: set[str]) -> str:
-    """A piece with its slip put right, if it has one that we can tell."""
-    if piece.isascii():
-        word = piece.casefold()
-        is_slip = piece.isalpha() and len(piece) >= 4 and word not in known and not _is_english(word)
-        return (is_slip and _nearest_word(store, word)) or piece
-    return _correct_han(store, piece)
+def _correct(store: Store, piece: str, known: Container[str], *, in_code: bool) -> str:
+    """A piece with its slip put right, if it has one that we can tell.
+
+    Args:
+        in_code: It stands beside a digit, a dot or an underscore: the part of an identifier.
+    """
+    if not piece.isascii():
+        return _correct_han(store, piece)
+    word = piece.casefold()
+    is_slip = piece.isalpha() and len(piece) >= 4 and not in_code and word not in known and not _is_english(word)
+    return (is_slip and _nearest_word(store, piece)) or piece
 
 
 def _is_english(word: str) -> bool:
-    """Whether the encoder knows the word as one piece: what is common is no slip, `cook` is not `book`."""
-    try:
-        return len(_tokenizer().encode(word)) == 3  # with the marks at both ends
-    except KbError:  # no encoder: the words of the knowledge base have to do
-        return False
+    return f"\n{word}\n".encode() in _english()
 
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> UnigramTokenizer:
-    return UnigramTokenizer(shipped_data() / "encoder" / "tokenizer.bin")
+def _english() -> bytes:
+    """English words, one a line; none where the file is missing."""
+    try:
+        return zlib.decompress((shipped_data() / "english.z").read_bytes())
+    except (OSError, zlib.error):
+        return b""
 
 
-def _nearest_word(store: Store, word: str) -> str:
-    """The word of a name that differs by one slip, two in long words; empty where several or none do."""
+def _nearest_word(store: Store, piece: str) -> str:
+    """The word of a name that a piece was meant to be; empty where we cannot tell.
+
+    It differs by one slip, by two in long words that begin alike. A short word, or one with capitals inside, is more
+    often a name that we do not know: there only swapped letters count, and any slip in an acronym.
+    """
     from rapidfuzz import process
     from rapidfuzz.distance import OSA
 
-    names = [text for (text,) in store.query("SELECT text FROM word WHERE in_name AND length(text) >= 4")]
-    slips = 1 if len(word) < 6 else 2
-    near = process.extract(word, names, scorer=OSA.distance, score_cutoff=slips, limit=4)
-    best = [name for name, distance, _ in near if distance == near[0][1]]
-    return str(next((name for name in best if name[0] == word[0]), best[0])) if best else ""
+    word = piece.casefold()
+    near = process.extract(word, _name_words(store), scorer=OSA.distance, score_cutoff=1 + (len(word) >= 8), limit=4)
+    is_name = len(word) < 6 or not (piece.islower() or piece[1:].islower())
+    for name, distance, _ in near:
+        alike, swapped = name[0] == word[0], sorted(name) == sorted(word)
+        plural = name in (f"{word}s", f"{word}es") or word in (f"{name}s", f"{name}es")
+        if plural or distance > near[0][1] or (distance > 1 and not alike):
+            continue
+        if not is_name or swapped or (piece.isupper() and alike):
+            return str(name)
+    return ""
+
+
+@lru_cache(maxsize=2)
+def _name_words(store: Store) -> list[str]:
+    return [text for (text,) in store.query("SELECT text FROM word WHERE place = 'name' AND length(text) >= 4")]
 
 
 def _correct_han(store: Store, run: str) -> str:
@@ -127,6 +157,7 @@ def _correct_han(store: Store, run: str) -> str:
     names = {text for (text,) in store.query(
         "SELECT value FROM json_each(?) WHERE value IN (SELECT text FROM surface)", (json.dumps(_parts(run)),)
     )}  # fmt: skip
+    from kb.han import TO_SIMPLIFIED
     from kb.pinyin import readings
 
     table = readings()
@@ -138,7 +169,8 @@ def _correct_han(store: Store, run: str) -> str:
                 out, at = out + part, at + length
                 break
             spelled = "".join(table.get(character, "?") for character in part)
-            if (name := _sounds_like(store, spelled)) and len(name) == length and _is_slip(part, name):
+            name = _sounds_like(store, spelled).translate(TO_SIMPLIFIED)
+            if len(name) == length and _is_slip(part, name):
                 out, at = out + name, at + length
                 break
         else:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from kb.paths import cache_dir, shipped_data
 from kb.search.hybrid import Semantic
-from kb.search.index import open_index
+from kb.search.index import Notify, open_index
 from kb.search.models import open_encoder
 from kb.store import Store
 
@@ -15,7 +13,7 @@ def open_semantic(
     store: Store,
     model: str = "",
     device: str = "auto",
-    notify: Callable[[int, int], None] = lambda done, total: None,
+    notify: Notify = lambda done, total: None,
 ) -> Semantic:
     """The encoder of a name on a device, and its vectors; texts that are new are embedded now.
 

@@ -1,0 +1,153 @@
+"""The search on a large knowledge base: time of a warm query, memory, and what its short cuts lose.
+
+python scripts/bench_scale.py                       # the shipped concepts, then 100,000 made from them
+python scripts/bench_scale.py --concepts 10000
+
+The made concepts have names of their own, sentences of shipped entries in new combinations, and the shipped vectors
+with noise: as many words and vectors a concept as there are now. Times are medians over the frozen queries, in one
+process after a warm-up; the target is 15 ms on what ships and 60 ms at 100,000 concepts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
+
+from kb.base import open as open_base  # noqa: E402  (the path comes first)
+from kb.compile import TABLES, pinyin  # noqa: E402
+from kb.search.hybrid import Semantic, search_all  # noqa: E402
+from kb.search.index import Index  # noqa: E402
+from kb.search.side import open_semantic  # noqa: E402
+from kb.store import Store  # noqa: E402
+from kb.surface import fold  # noqa: E402
+from kb.words import words  # noqa: E402
+
+FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
+NOISE = 0.04
+"""Standard deviation of what is added to each number of a unit vector: as far apart as two passages of one concept."""
+
+
+def make_store(shipped: Store, n: int, path: Path) -> Store:
+    """A snapshot of n made concepts, with what a search reads and nothing else."""
+    draw = random.Random(0)
+    rows = shipped.query("SELECT names, summary, asks, body FROM lexical")
+    texts = [[part.split() for part in row] for row in rows]
+    pool = sorted({word for (text,) in shipped.query("SELECT text FROM word") for word in [text] if len(text) > 3})
+    han = sorted(
+        {c for (text,) in shipped.query("SELECT name_zh FROM card") for c in text if "\u3400" <= c <= "\u9fff"}
+    )
+    connection = sqlite3.connect(path)
+    connection.executescript(TABLES)
+
+    def made() -> Iterator[tuple[str, str, str]]:
+        for i in range(n):
+            yield (
+                f"made-{i:06d}",
+                f"{draw.choice(pool)} {draw.choice(pool)} {i}",
+                "".join(draw.choices(han, k=4)) + str(i),
+            )
+
+    with connection:
+        for id, en, zh in made():
+            card = (id, "concept", "foundations", en, zh, en, zh, None, "{}")
+            connection.execute("INSERT INTO card VALUES (?,?,?,?,?,?,?,?,?)", card)
+            for key, text, status in ((fold(en), en, "name"), (fold(zh), zh, "name"), (pinyin(zh), zh, "pinyin")):
+                connection.execute("INSERT OR IGNORE INTO surface VALUES (?,?,?,?)", (key, id, text, status))
+            connection.executemany("INSERT OR IGNORE INTO word VALUES (?,'name')", [(word,) for word in en.split()])
+            mixed = [
+                " ".join(_half(draw.choice(texts)[part], draw) + _half(draw.choice(texts)[part], draw))
+                for part in range(1, 4)
+            ]
+            named = " ".join([*words(en), *words(zh)])
+            connection.execute("INSERT INTO lexical VALUES (?,?,?,?,?)", (id, named, *mixed))
+        connection.executemany("INSERT OR IGNORE INTO word VALUES (?,?)", shipped.query("SELECT text, place FROM word"))
+    return Store((connection, path), lambda: (connection, path))
+
+
+def _half(tokens: list[str], draw: random.Random) -> list[str]:
+    start = draw.randrange(max(len(tokens) // 2, 1))
+    return tokens[start : start + (len(tokens) + 1) // 2]
+
+
+def make_index(shipped: Index, ids: list[str]) -> Index:
+    """The shipped vectors again and again, each time with other noise."""
+    draw = np.random.default_rng(0)
+    bounds = [*shipped.starts.tolist(), len(shipped.vectors)]
+    chosen = [int(i) for i in draw.integers(0, len(shipped.ids), len(ids))]
+    counts = np.array([bounds[i + 1] - bounds[i] for i in chosen])
+    starts = np.append(0, counts.cumsum()[:-1]).astype(np.int32)
+    rows = np.concatenate([np.arange(bounds[i], bounds[i + 1]) for i in chosen])
+    vectors = np.empty((len(rows), shipped.vectors.shape[1]), np.float16)
+    for start in range(0, len(rows), 50_000):
+        part = shipped.vectors[rows[start : start + 50_000]].astype(np.float32)
+        part += NOISE * draw.standard_normal(part.shape, dtype=np.float32)
+        vectors[start : start + 50_000] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    return Index(ids, starts, vectors, np.arange(len(rows), dtype=np.uint64), shipped.kinds[rows])
+
+
+def measure(name: str, store: Store, side: Semantic, queries: list[str]) -> None:
+    """Time single warm queries, and parts of them."""
+    for query in queries[:20]:
+        next(search_all(store, [query], semantic=lambda: side))
+    times = []
+    for query in queries:
+        start = time.perf_counter()
+        next(search_all(store, [query], semantic=lambda: side))
+        times.append(1000 * (time.perf_counter() - start))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform != "darwin" else 1024**3)
+    cut = statistics.quantiles(times, n=20)
+    print(
+        f"{name:<28}median {statistics.median(times):>6.1f} ms   95 % {cut[-1]:>6.1f} ms   peak {peak:.2f} GB",
+        flush=True,
+    )
+
+
+def recall(side: Semantic, queries: list[str]) -> float:
+    """How many of the ten nearest concepts the short cut finds; every concept is compared for the truth."""
+    shares = []
+    everything: Any = range(len(side.index.ids))
+    for query, vector in zip(queries, side.encoder.encode(queries), strict=True):
+        chinese = any("\u3400" <= c <= "\u9fff" for c in query)
+        rough = side.index.find(vector, chinese=chinese)
+        exact = side.index.find(vector, chinese=chinese, also=everything)
+        best = exact.concepts[np.argsort(-exact.scores)[:10]]
+        shares.append(np.isin(best, rough.concepts).mean())
+    return float(np.mean(shares))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--concepts", type=int, default=100_000)
+    n = parser.parse_args().concepts
+    queries = [json.loads(line)["q"] for line in FROZEN.read_text(encoding="utf-8").splitlines()]
+    base = open_base()
+    side = open_semantic(base.store, device="cpu")
+    measure(f"{len(base)} shipped concepts", base.store, side, queries)
+    with tempfile.TemporaryDirectory() as folder:
+        store = make_store(base.store, n, Path(folder) / "made.sqlite")
+        made = Semantic(side.encoder, make_index(side.index, [row.id for row in store.rows()]))
+        print(f"{n} concepts, {len(made.index.vectors)} vectors are made", flush=True)
+        start = time.perf_counter()
+        next(search_all(store, queries[:1], semantic=lambda: made))
+        print(f"first query, which prepares the short cut: {time.perf_counter() - start:.1f} s")
+        measure(f"{n} made concepts", store, made, queries)
+        print(f"of the ten nearest, the short cut finds {recall(made, queries[::40]):.3f}")
+
+
+if __name__ == "__main__":
+    main()
