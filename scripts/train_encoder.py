@@ -1,12 +1,13 @@
 """Tune the bundled encoder on training queries, and say whether that helps with concepts that it did not see.
 
-python scripts/train_encoder.py                        # two folds over the concepts: does it win? changes nothing
-python scripts/train_encoder.py --out FOLDER           # then train on all, as a sentence-transformers model
+python scripts/train_encoder.py                        # two folds over the concepts: does it win? writes nothing
+python scripts/train_encoder.py --out FOLDER           # trains on all, if it won: kb search --model FOLDER
 python scripts/train_encoder.py --tune all --device cuda --out FOLDER    # more than biases and LayerNorms
 
-By default only biases and LayerNorms learn, so that the 4-bit matrices stay bit for bit what they are. A fold trains on
-the queries of half of the concepts; the plain and the tuned encoder then answer the frozen queries of the other half,
-in whole searches. The result is worth keeping where the interval of the difference lies above zero.
+By default only biases and LayerNorms learn, so that the 4-bit matrices stay bit for bit what they are; the result is
+then written in the bundled form too, as FOLDER/encoder, which may replace data/encoder. A fold trains on the queries of
+half of the concepts; the plain and the tuned encoder then answer the frozen queries of the other half, in whole
+searches. It wins where the interval of the difference of the hybrid search lies above zero; else nothing is written.
 
 Source: Ben Zaken et al., BitFit, 2022 (tuning biases); van den Oord et al., 2018 (InfoNCE, here in both directions).
 """
@@ -14,8 +15,11 @@ Source: Ben Zaken et al., BitFit, 2022 (tuning biases); van den Oord et al., 201
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -28,12 +32,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-import torch  # noqa: E402  (the path comes first)
+import numpy as np  # noqa: E402  (the path comes first)
+import torch  # noqa: E402
 from eval_search import FROZEN, Query, interval, mode_ranker, read_queries, score  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 from torch.nn.functional import cross_entropy, normalize  # noqa: E402
 
 from kb.base import open as open_base  # noqa: E402
+from kb.paths import shipped_data  # noqa: E402
 from kb.search.encoder import PREFIX  # noqa: E402
+from kb.search.expand import MATRICES, NORMS  # noqa: E402
 from kb.search.hybrid import Mode, Semantic  # noqa: E402
 from kb.search.index import open_index  # noqa: E402
 from kb.search.models import expanded  # noqa: E402
@@ -148,8 +157,12 @@ def scores(store: Store, model: Model, queries: Sequence[Query], mode: Mode, scr
     return [seen.mrr for seen in score(ranker, queries)]
 
 
-def compare(store: Store, training: Sequence[Query], frozen: Sequence[Query], recipe: Recipe) -> None:
-    """Two folds: train on one half of the concepts, ask about the other; print plain, tuned and their difference."""
+def compare(store: Store, training: Sequence[Query], frozen: Sequence[Query], recipe: Recipe) -> bool:
+    """Two folds: train on one half of the concepts, ask about the other; print plain, tuned and their difference.
+
+    Returns:
+        Whether the tuned encoder wins.
+    """
     passages = passages_of(store)
     seen: dict[str, list[tuple[Query, float, float]]] = {"hybrid": [], "semantic": []}
     own: list[tuple[float, float]] = []
@@ -176,6 +189,52 @@ def compare(store: Store, training: Sequence[Query], frozen: Sequence[Query], re
             chosen = [(a, b) for query, a, b in rows if group in ("all", query.style, query.lang)]
             show(f"{mode}, {group}", chosen)
     show("hybrid, held-out training queries", own)
+    return interval([after - before for _, before, after in seen["hybrid"]])[0] > 0
+
+
+def write(model: Model, tune: str, folder: Path) -> None:
+    """Keep what was learnt: a sentence-transformers folder, and the bundled form where the matrices are as before."""
+    shutil.copytree(expanded(), folder)
+    learnt = {name: tensor.detach().cpu() for name, tensor in model.bert.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in learnt.items()}, folder / "model.safetensors")
+    if tune == "norms":
+        shipped = shipped_data() / "encoder"
+        shutil.copytree(shipped, folder / "encoder")
+        packed = tuned(
+            {name: tensor.numpy() for name, tensor in learnt.items()}, load_file(shipped / "model.safetensors")
+        )
+        patch(folder / "encoder", packed)
+
+
+def tuned(bert: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
+    """The packed tensors with the biases and norms of a BERT in their places; `kb.search.expand` goes the other way."""
+    found = {f"embed.norm.{kind}": bert[f"embeddings.LayerNorm.{kind}"] for kind in ("weight", "bias")}
+    for layer in range(1 + max(int(name.split(".")[0]) for name in packed if name[0].isdigit())):
+        there = f"encoder.layer.{layer}"
+        stacks: dict[str, list[Any]] = {}
+        for name, (source, _, _) in MATRICES.items():  # parts of a stack stand in order
+            stacks.setdefault(source, []).append(bert[f"{there}.{name}.bias"])
+        found |= {f"{layer}.{source}.bias": np.concatenate(parts) for source, parts in stacks.items()}
+        for name, source in NORMS.items():
+            found |= {f"{layer}.{source}.{kind}": bert[f"{there}.{name}.{kind}"] for kind in ("weight", "bias")}
+    return {name: tensor.astype(packed[name].dtype) for name, tensor in found.items()}
+
+
+def patch(folder: Path, tensors: dict[str, Any]) -> None:
+    """Overwrite tensors where they lie in model.safetensors, which model.onnx points into; renew meta.json."""
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    for name, tensor in tensors.items():
+        start, end = (8 + length + offset for offset in header[name]["data_offsets"])
+        assert end - start == tensor.nbytes, name
+        data[start:end] = tensor.tobytes()
+    path.write_bytes(data)
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    meta["name"] += "-tuned"
+    meta["files"]["model.safetensors"]["sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def show(name: str, pairs: Sequence[tuple[float, float]]) -> None:
@@ -194,12 +253,21 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--temperature", type=float, default=0.05)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, help="train on all concepts and write a model folder here")
+    parser.add_argument("--out", type=Path, help="a new folder for what was learnt from all concepts")
     options = parser.parse_args()
     recipe = Recipe(options.tune, options.epochs, options.rate, options.temperature, options.device)
     store = open_base().store
     training = read_queries(options.queries, store)
-    compare(store, training, read_queries(FROZEN, store), recipe)
+    if options.out and options.out.exists():
+        sys.exit(f"{options.out} exists already")
+    won = compare(store, training, read_queries(FROZEN, store), recipe)
+    if not won:
+        print("\nit does not win on concepts that it did not see: the plain encoder stays")
+    elif options.out:
+        model = Model(expanded(), recipe.device, "tuned")
+        train(model, training, passages_of(store), recipe)
+        write(model, recipe.tune, options.out)
+        print(f"\nwritten: {options.out}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kb.errors import KbError
 from kb.search.encoder import PREFIX, OnnxEncoder, available_devices, verify
-from kb.search.expand import expand
+from kb.search.expand import bert_tensors, expand
 from kb.search.tokenizer import UnigramTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -244,3 +244,30 @@ def test_sentence_transformers_agrees_with_the_onnx_encoder(
         ids = model.tokenizer(PREFIX + text, truncation=True)["input_ids"]
         assert ids == tokenizer.encode(PREFIX + text), text
     assert model.tokenizer.mask_token_id == len(tokenizer.vocabulary()) - 1
+
+
+# --- tuned
+
+
+def test_what_is_tuned_goes_back_into_the_bundled_form(copy: Path, tmp_path: Path) -> None:
+    """Biases and norms make the way to BERT's names and back; the matrices and every byte between stay."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from safetensors.numpy import load_file
+    from train_encoder import patch, tuned
+
+    packed = load_file(copy / "model.safetensors")
+    before = (copy / "model.safetensors").read_bytes()
+    plain = tuned(bert_tensors(packed, 12), packed)
+    assert len(plain) == 2 + 12 * 8
+    for name, tensor in plain.items():
+        np.testing.assert_allclose(tensor, packed[name], rtol=1e-3, atol=1e-6, err_msg=name)
+    patch(copy, {name: packed[name] for name in plain})
+    assert (copy / "model.safetensors").read_bytes() == before
+    name = "11.output.norm.weight"
+    patch(copy, {name: -packed[name]})
+    verify(copy)
+    turned = OnnxEncoder(copy)
+    assert turned.name != OnnxEncoder(FOLDER).name
+    assert cosines(turned.encode(["梯度"]), OnnxEncoder(FOLDER).encode(["梯度"]))[0] < 0.99
+    for key, tensor in load_file(copy / "model.safetensors").items():
+        assert (tensor == packed[key]).all() == (key != name), key

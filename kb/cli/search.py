@@ -12,6 +12,7 @@ from kb.cli.app import both
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
+from kb.search.models import BUNDLED
 from kb.text import Bilingual
 
 DEVICE = Annotated[
@@ -136,3 +137,8 @@ def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], e
     by = f"{served.name}, {served.device}" if served else "BM25"
     by += f", {served.runtime}" if served and explain else ""
     session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")
+    if served and served.runtime == "torch" and served.name == BUNDLED and session.settings.device == "auto":
+        session.note(
+            'torch takes seconds to start: device = "cpu" in config.toml answers single queries at once',
+            '经 torch 启动需要数秒：在 config.toml 中设置 device = "cpu"，单条查询即刻可得',
+        )
