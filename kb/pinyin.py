@@ -1,5 +1,7 @@
 """Common 汉字 by their most usual toneless reading; made by scripts/build_pinyin.py from pypinyin (MIT)."""
 
+from functools import cache
+
 READINGS = """\
 a 啊嗄锕阿
 ai 哀哎唉嗌嗳埃嫒挨捱暧爱瑷癌皑矮砹碍艾蔼锿隘霭
@@ -421,6 +423,7 @@ zuo 佐作做唑坐左座怍昨琢祚胙阼
 """
 
 
+@cache
 def readings() -> dict[str, str]:
     """Each character's reading, ü written v."""
     rows = (row.split(" ") for row in READINGS.splitlines())

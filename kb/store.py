@@ -24,7 +24,7 @@ from kb.text import Bilingual
 if TYPE_CHECKING:
     from kb.model import Concept
 
-SCHEMA = f"5-{__version__}"
+SCHEMA = f"6-{__version__}"
 
 
 Opened = tuple[sqlite3.Connection, Path | None]
@@ -68,7 +68,7 @@ class Store:
             return self.connection.execute(sql, values).fetchall()
 
     def meta(self, key: str) -> str:
-        """A value of the snapshot's own description: schema, stamp, source, passages."""
+        """A value of the snapshot's own description: schema, stamp, source, where, passages."""
         return next((str(value) for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,))), "")
 
     def resolve(self, name: str) -> list[Match]:
@@ -172,7 +172,8 @@ def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
 
     def build() -> Opened:
-        return _build(path, data, overlay, {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources)})
+        meta = {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources), "where": where}
+        return _build(path, data, overlay, meta)
 
     return Store(_open_fresh(path, stamp, sources) or build(), build)
 

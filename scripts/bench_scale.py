@@ -38,8 +38,8 @@ from kb.surface import fold  # noqa: E402
 from kb.words import words  # noqa: E402
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
-NOISE = 0.04
-"""Standard deviation of what is added to each number of a unit vector: as far apart as two passages of one concept."""
+NOISE = 0.01
+"""Standard deviation of what is added to each number of a unit vector."""
 
 
 def make_store(shipped: Store, n: int, path: Path) -> Store:
@@ -85,19 +85,38 @@ def _half(tokens: list[str], draw: random.Random) -> list[str]:
 
 
 def make_index(shipped: Index, ids: list[str]) -> Index:
-    """The shipped vectors again and again, each time with other noise."""
+    """Each made concept lies somewhere between two shipped ones: its passages are blends of theirs, with noise."""
     draw = np.random.default_rng(0)
     bounds = [*shipped.starts.tolist(), len(shipped.vectors)]
-    chosen = [int(i) for i in draw.integers(0, len(shipped.ids), len(ids))]
-    counts = np.array([bounds[i + 1] - bounds[i] for i in chosen])
+    pairs = draw.integers(0, len(shipped.ids), (len(ids), 2)).tolist()
+    rows = [np.arange(bounds[first], bounds[first + 1]) for first, _ in pairs]
+    others = [
+        _of_kinds(shipped, bounds[second], bounds[second + 1], row)
+        for row, (_, second) in zip(rows, pairs, strict=True)
+    ]
+    counts = np.array([len(row) for row in rows])
+    shares = draw.uniform(0.5, 1.0, len(ids)).repeat(counts).astype(np.float32)[:, None]
+    one, two = np.concatenate(rows), np.concatenate(others)
+    vectors = np.empty((len(one), shipped.vectors.shape[1]), np.float16)
+    for start in range(0, len(one), 50_000):
+        part = slice(start, start + 50_000)
+        mixed = shares[part] * shipped.vectors[one[part]] + (1 - shares[part]) * shipped.vectors[two[part]]
+        mixed += NOISE * draw.standard_normal(mixed.shape, dtype=np.float32)
+        vectors[part] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
     starts = np.append(0, counts.cumsum()[:-1]).astype(np.int32)
-    rows = np.concatenate([np.arange(bounds[i], bounds[i + 1]) for i in chosen])
-    vectors = np.empty((len(rows), shipped.vectors.shape[1]), np.float16)
-    for start in range(0, len(rows), 50_000):
-        part = shipped.vectors[rows[start : start + 50_000]].astype(np.float32)
-        part += NOISE * draw.standard_normal(part.shape, dtype=np.float32)
-        vectors[start : start + 50_000] = part / np.linalg.norm(part, axis=1, keepdims=True)
-    return Index(ids, starts, vectors, np.arange(len(rows), dtype=np.uint64), shipped.kinds[rows])
+    return Index(ids, starts, vectors, np.arange(len(one), dtype=np.uint64), shipped.kinds[one])
+
+
+def _of_kinds(shipped: Index, start: int, end: int, rows: Any) -> Any:
+    """Passages of one concept, of the kinds of another's, over and over."""
+    places = np.arange(start, end)
+    by_kind = {kind: places[shipped.kinds[start:end] == kind] for kind in range(4)}
+    return np.array(
+        [
+            (by_kind[kind] if len(by_kind[kind]) else places)[i % max(len(by_kind[kind]), 1)]
+            for i, kind in enumerate(shipped.kinds[rows].tolist())
+        ]
+    )
 
 
 def measure(name: str, store: Store, side: Semantic, queries: list[str]) -> None:

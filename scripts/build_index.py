@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.search.encoder import OnnxEncoder  # noqa: E402  (the path comes first)
-from kb.search.index import open_index  # noqa: E402
+from kb.search.index import build_index, slug_of  # noqa: E402
 from kb.store import open_store  # noqa: E402
 
 
@@ -21,9 +21,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         store = open_store(ROOT / "data" / "concepts.yaml", None, Path(cache))
         encoder = OnnxEncoder(ROOT / "data" / "encoder")
-        index = open_index(
-            store, encoder, [ROOT / "data" / "index"], lambda done, total: print(f"{done}/{total}", end="\r")
-        )
+        path = ROOT / "data" / "index" / f"vectors-{slug_of(encoder.key)}.npz"
+        index = build_index(store, encoder, path, [path], lambda done, total: print(f"{done}/{total}", end="\r"))
     print(f"{len(index.ids)} concepts, {len(index.vectors)} vectors")
 
 

@@ -12,11 +12,14 @@ from pypinyin import Style, pinyin
 
 HEAD = '''"""Common 汉字 by their most usual toneless reading; made by scripts/build_pinyin.py from pypinyin (MIT)."""
 
+from functools import cache
+
 READINGS = """\\
 {rows}
 """
 
 
+@cache
 def readings() -> dict[str, str]:
     """Each character's reading, ü written v."""
     rows = (row.split(" ") for row in READINGS.splitlines())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,48 @@ def test_a_pickle_beside_safe_weights_is_refused_in_a_module_of_its_own(tmp_path
         check(folder)
 
 
+def test_a_decoy_does_not_let_a_pickle_pass(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "decoy.safetensors").write_bytes(b"")
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"would be unpickled")
+    with pytest.raises(KbError, match="no safetensors"):
+        check(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "settings"),
+    [
+        ("sentence_bert_config.json", {"model_args": {"attn_implementation": "evil/kernel"}}),
+        ("sentence_bert_config.json", {"model_args": {"allow_all_kernels": True}}),
+        ("config.json", {"_attn_implementation": "evil/kernel"}),
+        ("config.json", {"text_config": {"attn_implementation": "evil/kernel"}}),
+        ("config.json", {"kernel_config": "evil/kernel"}),
+    ],
+)
+def test_kernels_from_the_hub_are_refused(tmp_path: Path, file: str, settings: dict[str, object]) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / file).write_text(json.dumps({"kernel_size": 3, "attn_implementation": "sdpa"}))
+    check(folder)
+    (folder / file).write_text(json.dumps(settings))
+    with pytest.raises(KbError, match="needs code of its own"):
+        check(folder)
+
+
+def test_a_half_fetched_update_does_not_hide_the_whole_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = hub_folder(monkeypatch, tmp_path, "some/model")
+    (there.parents[1] / "refs" / "main").write_text("new")
+    (there.parent / "new").mkdir()
+    (there.parent / "new" / "config.json").write_text("{}")
+    assert locate("some/model") == there
+
+
+@pytest.mark.parametrize("name", ["~nobody-at-all/x", "x" * 300, "a\0b", ""])
+def test_odd_names_are_told_of(name: str) -> None:
+    with pytest.raises(KbError):
+        locate(name)
+
+
 def test_a_folder_without_a_model_is_refused_before_it_is_walked(tmp_path: Path) -> None:
     with pytest.raises(KbError, match="holds no model"):
         locate(str(tmp_path))
@@ -145,6 +187,8 @@ def test_torch_is_asked_without_importing_it(
         ("auto", 1, ("cpu",), "cuda", "torch cuda"),
         ("auto", 1, ("cpu",), "", "onnx cpu"),
         ("auto", 0, ("cpu", "cuda"), "", "onnx cpu"),
+        ("", 0, ("cpu",), "", "onnx cpu"),
+        ("cuda:7", 1, ("cpu", "cuda"), "cuda", "torch cuda:7"),
         ("auto", 0, ("cpu",), "mps", "torch mps"),
         ("cpu", 1, ("cpu", "cuda"), "cuda", "onnx cpu"),
         ("cuda", 1, ("cpu", "cuda"), "cuda", "onnx cuda"),
@@ -161,28 +205,39 @@ def test_the_device_that_serves(
     assert open_encoder("", device) == opened
 
 
-def test_auto_goes_on_where_a_gpu_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    stub_runtimes(monkeypatch, 1, ("cpu",), "cuda", broken=True)
-    assert open_encoder("", "auto") == "onnx cpu"
-    with pytest.raises(KbError):
-        open_encoder("", "cuda")
+@pytest.mark.parametrize(
+    ("onnx", "broken", "opened"),
+    [
+        (("cpu",), {"torch cuda"}, "onnx cpu"),
+        (("cpu", "cuda"), {"onnx cuda"}, "torch cuda"),
+        (("cpu", "cuda"), {"onnx cuda", "torch cuda"}, "onnx cpu"),
+    ],
+)
+def test_auto_goes_on_where_a_gpu_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, onnx: tuple[str, ...], broken: set[str], opened: str
+) -> None:
+    stub_runtimes(monkeypatch, 1, onnx, "cuda", broken)
+    assert open_encoder("", "auto") == opened
+    if "torch cuda" in broken:
+        with pytest.raises(KbError):
+            open_encoder("", "cuda")
 
 
 def stub_runtimes(
-    monkeypatch: pytest.MonkeyPatch, gpus: int, onnx: tuple[str, ...], torch: str, *, broken: bool = False
+    monkeypatch: pytest.MonkeyPatch, gpus: int, onnx: tuple[str, ...], torch: str, broken: Container[str] = ()
 ) -> None:
     """A machine with these GPUs and builds; opening an encoder gives the words that name it."""
 
-    def torch_encoder(folder: Path, device: str, name: str) -> str:
-        if broken:
+    def opened(name: str) -> str:
+        if name in broken:
             raise KbError(models._LIST)
-        return f"torch {device}"
+        return name
 
     monkeypatch.setattr(devices, "cuda_devices", lambda: gpus)
     monkeypatch.setattr(devices, "torch_gpu", lambda: torch)
     monkeypatch.setattr("kb.search.encoder.available_devices", lambda: onnx)
-    monkeypatch.setattr("kb.search.encoder.OnnxEncoder", lambda folder, device="cpu": f"onnx {device}")
-    monkeypatch.setattr(models, "TorchEncoder", torch_encoder)
+    monkeypatch.setattr("kb.search.encoder.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
+    monkeypatch.setattr(models, "TorchEncoder", lambda folder, device, name: opened(f"torch {device}"))
     monkeypatch.setattr(models, "expanded", lambda: Path("expanded"))
 
 
@@ -198,7 +253,7 @@ def test_an_unreachable_hub_is_one_clear_line(
     assert ended.value.code == 1
     said = capsys.readouterr().err.splitlines()
     assert said[1:] == [
-        "kb: the hub cannot be reached (ConnectionError); nothing was changed",
+        "kb: nothing could be fetched from the hub: ConnectionError",
         "    copy the model's folder here and name it: kb model use FOLDER",
     ]
 

@@ -9,6 +9,8 @@ Source: Wang et al., Multilingual E5 Text Embeddings, 2024 (the model, and its `
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +54,7 @@ class OnnxEncoder:
     ) -> None:
         meta = read_meta(folder)
         self.name: str = meta["name"]
-        self.key, self.device, self.runtime = self.name, device, "onnxruntime"
+        self.key, self.device, self.runtime = key_of(meta), device, "onnxruntime"
         self.dim: int = meta["dim"]
         self._tokenizer = UnigramTokenizer(folder / "tokenizer.bin")
         self._model, self._providers = folder / "model.onnx", providers or _providers(device)
@@ -68,7 +70,7 @@ class OnnxEncoder:
 
         ids = [self._tokenizer.encode(PREFIX + text) for text in texts]
         vectors = np.empty((len(ids), self.dim), np.float32)
-        session = self._session if len(ids) < MANY else self._wide
+        session = self._wide if len(ids) >= MANY and self.device == "cpu" else self._session
         for batch in _batches([len(tokens) for tokens in ids], batch_size):
             vectors[batch] = _run(session, [ids[index] for index in batch])
         return vectors
@@ -124,6 +126,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def key_of(meta: dict[str, Any]) -> str:
+    """What the vectors of an encoder are filed under: its name, and what tells its weights from others."""
+    return f"{meta['name']}-{meta['files']['model.safetensors']['sha256'][:8]}"
+
+
 def verify(folder: Path) -> None:
     """Compare every file with the hash in meta.json; KbError at the first that differs."""
     import hashlib
@@ -158,7 +165,10 @@ def _providers(device: str) -> Sequence[Provider]:
     if kind not in available_devices():
         raise KbError(
             Bilingual("the installed ONNX Runtime has no CUDA support", "已安装的 ONNX Runtime 不支持 CUDA"),
-            Bilingual("install onnxruntime-gpu, or use --device cpu", "安装 onnxruntime-gpu，或使用 --device cpu"),
+            Bilingual(
+                "pip uninstall onnxruntime && pip install onnxruntime-gpu, or use --device cpu",
+                "pip uninstall onnxruntime && pip install onnxruntime-gpu，或使用 --device cpu",
+            ),
         )
     return [("CUDAExecutionProvider", {"device_id": number or "0"}), "CPUExecutionProvider"]
 
@@ -176,16 +186,19 @@ def _open(path: Path, threads: int, providers: Sequence[Provider]) -> InferenceS
     options.log_severity_level = 3  # errors only
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     first = providers[0] if isinstance(providers[0], str) else providers[0][0]
-    if first == "CUDAExecutionProvider" and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # CUDA and cuDNN from their pip packages; without it torch must come first
-    try:
-        session = ort.InferenceSession(path, options, providers=list(providers))
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        reason = str(error).splitlines()[0]
-        raise damaged(path, Bilingual(reason, reason)) from error
-    if session.get_providers()[0] != first:  # it fell back with a warning
-        raise KbError(
-            Bilingual(f"{first} could not be started", f"{first} 无法启动"),
-            Bilingual("check CUDA and cuDNN, or use --device cpu", "请检查 CUDA 与 cuDNN，或使用 --device cpu"),
-        )
-    return session
+    is_cpu, reason = first == "CPUExecutionProvider", ""
+    with contextlib.redirect_stdout(sys.stderr):  # ONNX Runtime prints its complaints among the answers
+        if not is_cpu and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()  # CUDA and cuDNN from their pip packages; without it torch must come first
+        try:
+            session = ort.InferenceSession(path, options, providers=list(providers), enable_fallback=0)
+            if session.get_providers()[0] == first:
+                return session
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if is_cpu:
+                raise damaged(path, Bilingual(reason, reason)) from error
+    raise KbError(
+        Bilingual(f"{first} could not be started: {reason}", f"{first} 无法启动：{reason}"),
+        Bilingual("check CUDA and cuDNN, or use --device cpu", "请检查 CUDA 与 cuDNN，或使用 --device cpu"),
+    )

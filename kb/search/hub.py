@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kb.errors import KbError
-from kb.search.models import check, fetched
+from kb.search.models import check, hub_cache
 from kb.text import Bilingual
 
 TIMEOUT = 10
@@ -16,6 +16,9 @@ UNWANTED = ["onnx/*", "openvino/*", "*.bin", "*.py"]
 
 def fetch(model: str) -> Path:
     """Download a model into the hub's cache: its configuration, tokenizer and safetensors, no code.
+
+    Returns:
+        Its folder there.
 
     Raises:
         KbError: the hub cannot be reached, has no such model, or what it has is not loaded safely.
@@ -31,7 +34,7 @@ def fetch(model: str) -> Path:
                 Bilingual("kb loads safetensors only", "kb 只加载 safetensors"),
             )
         folder = snapshot_download(
-            model, allow_patterns=WANTED, ignore_patterns=UNWANTED, etag_timeout=TIMEOUT, max_workers=4
+            model, cache_dir=hub_cache(), allow_patterns=WANTED, ignore_patterns=UNWANTED, etag_timeout=TIMEOUT
         )
     except GatedRepoError as error:
         wrong = Bilingual(f"'{model}' is gated", f"模型“{model}”需要授权")
@@ -41,20 +44,17 @@ def fetch(model: str) -> Path:
         raise KbError(wrong, _example()) from error
     except KbError:
         raise
-    except Exception as error:  # of the hub's client, the network stack, a proxy: they share no base class
+    except Exception as error:  # of the hub's client, the network stack, a proxy, the disk: they share no base class
         reason = type(error).__name__
         raise KbError(
-            Bilingual(
-                f"the hub cannot be reached ({reason}); nothing was changed",
-                f"无法连接模型库（{reason}），未作任何更改",
-            ),
+            Bilingual(f"nothing could be fetched from the hub: {reason}", f"无法从模型库下载：{reason}"),
             Bilingual(
                 "copy the model's folder here and name it: kb model use FOLDER",
                 "可将模型文件夹拷到本机，再运行：kb model use 文件夹",
             ),
         ) from error
     check(Path(folder))
-    return fetched().get(model, Path(folder))
+    return Path(folder)
 
 
 def _example() -> Bilingual:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kb.search.index import Encoder, Found, Index
 
-    Scores = NDArray[np.float32]
+    Scores = NDArray[np.floating]
 
 Mode = Literal["hybrid", "lexical", "semantic"]
 LEXICAL_SHARE = 0.35
@@ -179,10 +179,11 @@ def blend_all(parts: Parts, found: Found, place: Mapping[str, int], n: int, shar
         n: How many concepts there are.
         share: Weight of the lexical side, in [0, 1]; nothing where no concept shares a word.
     """
-    blend: Scores = (found.scores - found.mean) / found.spread
+    blend: Scores = (found.scores.astype("f8") - found.mean) / found.spread
     if words := parts["lexical"]:
         mean = sum(words.values()) / n
-        spread = (sum(score**2 for score in words.values()) / n - mean**2) ** 0.5 or 1.0
+        spread = ((sum((score - mean) ** 2 for score in words.values()) + (n - len(words)) * mean**2) / n) ** 0.5
+        spread = spread if spread > 1e-6 * mean else 1.0  # all alike but for rounding
         blend = (1 - share) * blend - share * mean / spread
         for id, score in words.items():
             blend[place[id]] += share * score / spread

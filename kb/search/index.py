@@ -6,7 +6,6 @@ changed knowledge base embeds only what changed, and so does one whose embedding
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -29,13 +28,13 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 CHUNK = 256
-"""Texts between two reports of progress; an encoder sorts and batches those it is given."""
+"""Texts between two reports of progress, and concepts that are compared at once."""
 BEST = 3
 """Passages of a concept that count; measured with 1 to 6 of them, see docs/search.md."""
 LARGE = 100_000
 """Vectors up to which every one is compared with a query in full."""
-COARSE = 64
-"""Dimensions in which the groups of more are compared first; see scripts/bench_scale.py for what that loses."""
+COARSE = 48
+"""Dimensions in which more are compared first; scripts/bench_scale.py says what that loses."""
 CANDIDATES = 200
 """Concepts that are then compared in full, at least."""
 SAMPLE = 500
@@ -113,17 +112,20 @@ class Index:
         if not self.ids:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 1.0)
         query = _unit(query - self._centres[CHINESE * chinese + QUESTION])
+        everything = np.arange(len(self.ids))
         if len(self.vectors) <= LARGE:
-            scores = self._near(np.arange(len(self.ids)), self._full @ query)
-            return Found(np.arange(len(self.ids)), scores, float(scores.mean()), float(scores.std()) or 1.0)
-        axes, groups, owners = self._coarse
-        rough = np.maximum.reduceat(groups @ (query @ axes), owners)
-        best = np.argsort(-rough)[: max(CANDIDATES, 2 * k)]
+            scores = self._near(everything, (self._full @ query)[self._table])
+            return Found(everything, scores, *_spread(scores))
+        axes, coarse = self._coarse
+        rough = np.maximum.reduceat(coarse @ (query @ axes), self.starts)
+        wanted = min(max(CANDIDATES, 2 * k), len(rough)) - 1
+        best = np.argpartition(-rough, wanted)[: wanted + 1]
         concepts = np.unique(np.concatenate([best, np.array(also, dtype=np.int64)]))
-        scores = self._near(concepts, self._seen(self._rows(concepts).ravel()) @ query)
+        rows = self._rows(concepts)
+        scores = self._near(concepts, (self._seen(rows.ravel()) @ query).reshape(rows.shape))
         sample, seen = self._sample
-        others = self._near(sample, seen @ query)
-        return Found(concepts, scores, float(others.mean()), float(others.std()) or 1.0)
+        others = self._near(sample, (seen @ query).reshape(len(sample), -1))
+        return Found(concepts, scores, *_spread(others))
 
     def similar(self, concept: int) -> Vector:
         """How near every concept is to one, by its place: (N,).
@@ -133,10 +135,15 @@ class Index:
         """
         import numpy as np
 
-        own = self._full[self.starts[concept] : self._ends[concept]]
-        cosines = own @ self._full.T  # (passages of it, P)
-        there = np.maximum.reduceat(cosines, self.starts, axis=1).mean(0)
-        back = np.add.reduceat(cosines.max(0), self.starts) / (self._ends - self.starts)
+        own = self._seen(np.arange(self.starts[concept], self._ends[concept]))
+        there, back = np.empty(len(self.ids), np.float32), np.empty(len(self.ids), np.float32)
+        for start in range(0, len(self.ids), CHUNK):
+            part = slice(start, start + CHUNK)
+            rows = np.arange(self.starts[part][0], self._ends[part][-1])
+            cosines = own @ (self._seen(rows) if len(self.vectors) > LARGE else self._full[rows]).T
+            bounds = self.starts[part] - rows[0]
+            there[part] = np.maximum.reduceat(cosines, bounds, axis=1).mean(0)
+            back[part] = np.add.reduceat(cosines.max(0), bounds) / (self._ends[part] - self.starts[part])
         near: Vector = (there + back) / 2
         return near
 
@@ -172,9 +179,18 @@ class Index:
         """Passages seen from the centre of their language: (n,) -> (n, D), unit rows."""
         import numpy as np
 
-        is_chinese = (self.kinds[rows] & CHINESE)[:, None] == CHINESE
-        centres = np.where(is_chinese, self._centres[CHINESE], self._centres[0])
-        return _unit(self.vectors[rows].astype(np.float32) - centres)
+        seen = self.vectors[rows].astype(np.float32)
+        is_chinese = (self.kinds[rows] & CHINESE) == CHINESE
+        for language, chosen in ((CHINESE, is_chinese), (0, ~is_chinese)):
+            seen[chosen] -= self._centres[language]
+        return _unit(seen)
+
+    @cached_property
+    def _table(self) -> Places:
+        """The `_rows` of all concepts."""
+        import numpy as np
+
+        return self._rows(np.arange(len(self.ids)))
 
     def _rows(self, concepts: Places) -> Places:
         """The passages of concepts, each row filled up with its last one: (n,) -> (n, most passages of one)."""
@@ -183,37 +199,28 @@ class Index:
         starts, ends = self.starts[concepts].astype(np.int64), self._ends[concepts]
         return np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)
 
-    def _near(self, concepts: Places, cosines: Vector) -> Vector:
-        """The mean of the best cosines of each concept; `cosines` are of its `_rows`, or of all passages."""
+    def _near(self, concepts: Places, cosines: Matrix) -> Vector:
+        """The mean of the best cosines of each concept: (n,), those of its `_rows` -> (n,)."""
         import numpy as np
 
-        rows = self._rows(concepts)
-        table = cosines[rows] if cosines.size == len(self.vectors) else cosines.reshape(rows.shape)
-        table = np.where(np.arange(rows.shape[1]) < (self._ends - self.starts)[concepts][:, None], table, -np.inf)
-        best = -np.partition(-table, min(BEST, table.shape[1]) - 1, axis=1)[:, :BEST]
-        counts = np.isfinite(best)
-        near: Vector = np.where(counts, best, 0).sum(1) / counts.sum(1)
-        return near
+        counts = (self._ends - self.starts)[concepts][:, None]
+        cosines = np.where(np.arange(cosines.shape[1]) < counts, cosines, -np.inf)
+        best = -np.partition(-cosines, min(BEST, cosines.shape[1]) - 1, axis=1)[:, :BEST]
+        near: Vector = np.where(np.isfinite(best), best, 0).sum(1) / np.minimum(counts[:, 0], BEST)
+        return near.astype(np.float32)
 
     @cached_property
-    def _coarse(self) -> tuple[Matrix, Matrix, Places]:
-        """The main axes of the vectors: (D, C); the means of each concept's passages of one kind in these: (G, C);
-        and where each concept's means begin: (N,).
-        """
+    def _coarse(self) -> tuple[Matrix, Matrix]:
+        """The main axes of the vectors, and the vectors in these: (D, C), (P, C)."""
         import numpy as np
 
         sample = self._sample[1]
         axes = np.linalg.eigh(sample.T @ sample)[1][:, -COARSE:]  # eigenvalues ascend
-        is_first = np.append(True, self.kinds[1:] != self.kinds[:-1])
-        is_first[self.starts] = True
-        groups = np.flatnonzero(is_first)
-        ends = np.append(groups[1:], len(self.vectors))
-        parts = []
-        for start in range(0, len(groups), LARGE):
-            part = slice(start, start + LARGE)
-            rows = np.arange(groups[part][0], ends[part][-1])
-            parts.append(_unit(np.add.reduceat(self._seen(rows), groups[part] - rows[0], axis=0)) @ axes)
-        return axes, np.concatenate(parts), np.searchsorted(groups, self.starts)
+        coarse = np.empty((len(self.vectors), axes.shape[1]), np.float32)
+        for start in range(0, len(coarse), LARGE):
+            rows = np.arange(start, min(start + LARGE, len(coarse)))
+            coarse[rows] = self._seen(rows) @ axes
+        return axes, coarse
 
     @cached_property
     def _sample(self) -> tuple[Places, Matrix]:
@@ -225,36 +232,42 @@ class Index:
 
 
 def _unit(vectors: Matrix) -> Matrix:
+    """Rows of length 1, in place."""
     import numpy as np
 
-    unit: Matrix = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
-    return unit
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    return vectors
 
 
-def open_index(store: Store, encoder: Encoder, folders: Sequence[Path], notify: Notify) -> Index:
+def _spread(scores: Vector) -> tuple[float, float]:
+    """Mean and standard deviation; 1 for the latter where all are alike but for rounding."""
+    mean, spread = float(scores.mean(dtype="f8")), float(scores.std(dtype="f8"))
+    return mean, spread if spread > 1e-6 else 1.0
+
+
+def open_index(store: Store, encoder: Encoder, shipped: Path, kept: Path, notify: Notify) -> Index:
     """The index of a store for an encoder, built and kept where it is missing.
 
     Args:
-        folders: Where indexes may lie; a new one is written to the last.
+        shipped: The folder with indexes of the shipped entries; it is only read.
+        kept: The folder with those of the user: one for each model and each knowledge base.
     """
-    key = store.meta("passages")
-    paths = index_files(encoder.key, folders)
-    for path in paths:
+    key, slug = store.meta("passages"), slug_of(encoder.key)
+    own = kept / f"vectors-{slug}_{store.meta('where')}.npz"
+    for path in (shipped / f"vectors-{slug}.npz", own):
         if (index := _read(path, key)) is not None:
             return index
-    return _build(store, encoder, key, paths, notify)
+    others = sorted(kept.glob(f"vectors-{slug}_*.npz"))
+    return build_index(store, encoder, own, [shipped / f"vectors-{slug}.npz", *others], notify)
 
 
-def index_files(key: str, folders: Sequence[Path]) -> list[Path]:
-    """Where the vectors of a model lie, or would."""
-    slug = re.sub(r"[^A-Za-z0-9.-]+", "-", key).strip("-")[-80:]
-    return [folder / f"vectors-{slug}.npz" for folder in folders]
+def slug_of(key: str) -> str:
+    """The key of an encoder as a part of a file's name; it holds no `_`."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", key).strip("-")[-80:]
 
 
 def _read(path: Path, key: str | None) -> Index | None:
     """An index from a file; None where it is missing, damaged or, with a key, of another state."""
-    import zipfile
-
     import numpy as np
 
     try:
@@ -263,27 +276,35 @@ def _read(path: Path, key: str | None) -> Index | None:
             if meta["format"] != FORMAT or (key is not None and meta["passages"] != key):
                 return None
             index = Index(meta["ids"], *(file[name] for name in ("starts", "vectors", "hashes", "kinds")))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return index if _is_whole(index) else None
+    except Exception:  # a damaged archive raises whatever its bytes happen to mean
         return None
-    rows = {len(index.vectors), len(index.hashes), len(index.kinds)}
-    is_whole = len(index.starts) == len(index.ids) and len(rows) == 1 and index.vectors.ndim == 2
-    return index if is_whole else None
 
 
-def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: Notify) -> Index:
+def _is_whole(index: Index) -> bool:
+    import numpy as np
+
+    rows = len(index.vectors)
+    lengths = np.diff(np.append(index.starts, rows))
+    is_cut = len(lengths) == len(index.ids) and bool((lengths > 0).all()) and not index.starts[:1].any()
+    return is_cut and len(index.hashes) == len(index.kinds) == rows and index.vectors.ndim == 2
+
+
+def build_index(store: Store, encoder: Encoder, path: Path, known_in: Sequence[Path], notify: Notify) -> Index:
+    """Embed the passages of a store, but for those whose vectors lie in other indexes of the encoder, and keep them."""
     import numpy as np
 
     rows = store.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
     hashes = np.array([_hash(text) for *_, text in rows], dtype=np.uint64)
     known: dict[int, Halves] = {}
-    for path in paths:
-        if (old := _read(path, None)) is not None:
+    for other in known_in:
+        if (old := _read(other, None)) is not None:
             known |= dict(zip(old.hashes.tolist(), old.vectors, strict=True))
     missing = {digest: text for (*_, text), digest in zip(rows, hashes.tolist(), strict=True) if digest not in known}
     try:
         _embed(encoder, missing, known, notify)
     except BaseException:  # whatever stopped it, the user's patience included: what is done is kept
-        _save_part(known, paths[-1])
+        _save_part(known, path)
         raise
     firsts: dict[str, int] = {}
     for at, (id, *_) in enumerate(rows):
@@ -292,7 +313,7 @@ def _build(store: Store, encoder: Encoder, key: str, paths: list[Path], notify: 
     vectors = np.stack([known[digest] for digest in hashes.tolist()]) if rows else np.zeros((0, 1), np.float16)
     starts = np.array(list(firsts.values()), dtype=np.int32)
     index = Index(list(firsts), starts, vectors, hashes, np.array(kinds, dtype=np.uint8))
-    save(index, key, paths[-1])
+    save(index, store.meta("passages"), path)
     return index
 
 
@@ -342,4 +363,6 @@ def save(index: Index, key: str, path: Path) -> None:
 
 
 def _hash(text: str) -> int:
+    import hashlib
+
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -8,6 +8,11 @@ from kb.words import words
 WEIGHTS = (0.0, 6.0, 3.0, 4.0, 1.0)
 """Of the columns id, names, summary, asks, body."""
 
+LARGE = 20_000
+"""Concepts from which a word that many share is not looked up: ranking every one of them would take too long."""
+RARE = 1_000
+"""Concepts that share a word, at most, for it to be rare."""
+
 _STOP = frozenset(
     [
         "a",
@@ -94,9 +99,20 @@ def lexical_scores(store: Store, query: str, limit: int = 100) -> dict[str, floa
     telling = [term for term in terms if term not in _STOP and term not in _STOP_ZH] or terms
     if not telling:
         return {}
-    match = " OR ".join('"' + term.replace('"', "") + '"' for term in telling[:64])
+    quoted = ['"' + term.replace('"', "") + '"' for term in telling[:64]]
     weights = ", ".join(map(str, WEIGHTS))
-    sql = (
-        f"SELECT id, -bm25(lexical, {weights}) AS score FROM lexical WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?"
-    )
-    return dict(store.query(sql, (match, limit)))
+    sql = f"""SELECT id, score FROM (
+                  SELECT rowid AS place, -bm25(lexical, {weights}) AS score FROM lexical
+                  WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?
+              ) JOIN lexical ON lexical.rowid = place ORDER BY score DESC"""
+    return dict(store.query(sql, (_match(store, quoted), limit)))
+
+
+def _match(store: Store, quoted: list[str]) -> str:
+    """The FTS5 query: any of the words; of a large knowledge base the rare ones, or else all of them together."""
+    if store.query("SELECT coalesce(max(rowid), 0) FROM lexical")[0][0] <= LARGE:
+        return " OR ".join(quoted)
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM lexical WHERE lexical MATCH ? LIMIT {RARE + 1})"
+    counts = {term: int(store.query(sql, (term,))[0][0]) for term in quoted}
+    rare = sorted((term for term, count in counts.items() if 0 < count <= RARE), key=counts.__getitem__)
+    return " OR ".join(rare[:5]) or " AND ".join(term for term, count in counts.items() if count) or quoted[0]

@@ -6,15 +6,18 @@ weights run on torch where only torch reaches the GPU. Nothing is fetched here; 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb.errors import KbError
 from kb.paths import cache_dir, shipped_data
+from kb.search.encoder import key_of, read_meta
 from kb.text import Bilingual
 
 if TYPE_CHECKING:
@@ -43,13 +46,10 @@ def open_encoder(model: str = "", device: str = "auto") -> Encoder:
     """
     if not is_bundled(model):
         return TorchEncoder(locate(model), device, model)
-    ways = list(_ways(device))
+    ways = list(_ways(device or "auto"))
     for way in ways[:-1]:
-        try:
+        with suppress(KbError):  # the next one may start, or say better what is missing
             return way()
-        except KbError:
-            if device != "auto":
-                raise
     return ways[-1]()
 
 
@@ -60,12 +60,12 @@ def _ways(device: str) -> Iterator[Callable[[], Encoder]]:
 
     folder = shipped_data() / "encoder"
     kind, _, number = device.partition(":")
-    if kind in ("auto", "cuda") and cuda_devices() and "cuda" in available_devices():
-        yield lambda: OnnxEncoder(folder, device=f"cuda:{number}" if number else "cuda")
-    elif device == "auto" and (gpu := torch_gpu()):
+    here = cuda_devices() if kind in ("auto", "cuda") else 0
+    if here and (not number or (number.isdecimal() and int(number) < here)) and "cuda" in available_devices():
+        yield lambda: OnnxEncoder(folder, device="cuda" if device == "auto" else device)
+    gpu = torch_gpu() if device == "auto" else device
+    if gpu not in ("", "cpu"):
         yield lambda: TorchEncoder(expanded(), gpu, BUNDLED)
-    elif device not in ("auto", "cpu"):
-        yield lambda: TorchEncoder(expanded(), device, BUNDLED)
     if device in ("auto", "cpu"):
         yield lambda: OnnxEncoder(folder)
 
@@ -79,10 +79,11 @@ def expanded() -> Path:
 
 def hub_cache() -> Path:
     """Where models that were fetched from the hub lie, by the hub's own rules."""
-    if given := os.environ.get("HF_HUB_CACHE"):
-        return Path(given).expanduser()
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if given := os.environ.get(name):
+            return at_home(os.path.expandvars(given))
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    return Path(home).expanduser() / "hub"
+    return at_home(os.path.expandvars(home)) / "hub"
 
 
 def fetched() -> dict[str, Path]:
@@ -90,16 +91,18 @@ def fetched() -> dict[str, Path]:
     found = {}
     for place in sorted(hub_cache().glob("models--*")):
         folder = _snapshot(place)
-        if folder is not None and (folder / "modules.json").exists():
+        if folder is not None and _has_modules(folder):
             found[place.name.removeprefix("models--").replace("--", "/")] = folder
     return found
 
 
 def _snapshot(place: Path) -> Path | None:
-    """The newest whole snapshot of a model in the hub's cache."""
+    """The snapshot of a model that the hub's cache names, or else the newest; one with weights before one without."""
     heads = [place / "refs" / "main", *sorted(place.glob("refs/*"))]
-    names = [head.read_text().strip() for head in heads if head.is_file()]
-    return next((place / "snapshots" / name for name in names if (place / "snapshots" / name).is_dir()), None)
+    named = [place / "snapshots" / head.read_text().strip() for head in heads if head.is_file()]
+    others = sorted(place.glob("snapshots/*"), key=lambda path: -path.stat().st_mtime)
+    there = [folder for folder in (*named, *others) if folder.is_dir()]
+    return next((folder for folder in there if any(folder.rglob("*.safetensors"))), next(iter(there), None))
 
 
 def locate(model: str) -> Path:
@@ -108,8 +111,8 @@ def locate(model: str) -> Path:
     Raises:
         KbError: it is not on this machine, or it is none that is loaded safely.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
+    folder = at_home(model)
+    if not _is_folder(folder):
         place = hub_cache() / f"models--{model.replace('/', '--')}"
         short = hub_cache() / f"models--sentence-transformers--{model}"
         found = _snapshot(place) or _snapshot(short)
@@ -135,8 +138,8 @@ def check(folder: Path) -> None:
     if not (_has_modules(folder) or (folder / "config.json").exists()):
         raise KbError(Bilingual(f"{folder} holds no model", f"{folder} 中没有模型"), _LIST)
     files = [path for path in folder.rglob("*") if path.is_file()]
-    safe = {path.parent for path in files if path.suffix == ".safetensors"}
-    pickled = [path for path in files if path.name == "pytorch_model.bin" and path.parent not in safe]
+    safe = {path.parent for path in files if path.name in ("model.safetensors", "model.safetensors.index.json")}
+    pickled = [path for path in files if path.suffix in _PICKLED and path.parent not in safe]
     if not safe or pickled:
         raise KbError(
             Bilingual(f"{folder} has no safetensors weights", f"{folder} 中没有 safetensors 权重"),
@@ -150,11 +153,53 @@ def check(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         wrong = Bilingual(f"{folder}/modules.json cannot be read", f"{folder}/modules.json 无法读取")
         raise KbError(wrong, _LIST) from error
+    for path in files:
+        if path.name == "config.json" or path.name.startswith("sentence_"):
+            foreign += _foreign_code(path)
     if foreign:
         raise KbError(
             Bilingual(f"{folder} needs code of its own: {foreign[0]}", f"{folder} 需要运行自带代码：{foreign[0]}"),
             Bilingual("kb runs no code from models; choose another one", "kb 不运行模型自带的代码，请换一个模型"),
         )
+
+
+def _foreign_code(path: Path) -> list[str]:
+    """Settings in a configuration that make the libraries fetch code: attention kernels from the hub and the like."""
+
+    def walk(value: object, key: str) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield from walk(inner, str(name))
+        elif isinstance(value, list):
+            for inner in value:
+                yield from walk(inner, key)
+        elif (key.endswith("implementation") and "/" in str(value)) or (
+            "kernel" in key and (value is True or isinstance(value, str))
+        ):
+            yield f"{key} = {value}"
+
+    try:
+        return list(walk(json.loads(path.read_text(encoding="utf-8")), ""))
+    except (OSError, ValueError):
+        return []  # the loader will say so
+
+
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+def at_home(path: str | Path) -> Path:
+    """A path as a user typed it, `~` expanded where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, for one
+        return False
 
 
 def _has_modules(folder: Path) -> bool:
@@ -163,6 +208,8 @@ def _has_modules(folder: Path) -> bool:
 
 def fingerprint(folder: Path) -> str:
     """What tells one state of a model's folder from another: names, sizes and times of its files."""
+    import hashlib
+
     states = sorted((str(path.relative_to(folder)), path.stat()) for path in folder.rglob("*") if path.is_file())
     text = repr([(name, state.st_size, state.st_mtime_ns) for name, state in states])
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
@@ -174,7 +221,7 @@ class TorchEncoder:
     Args:
         folder: The model.
         device: auto, cpu, cuda, cuda:N or mps.
-        name: What it is called; the bundled model's vectors are the same on every runtime.
+        name: What it is called; the bundled model's vectors are near enough on every runtime to share an index.
 
     Raises:
         KbError: the device is not here, or the model cannot be loaded.
@@ -185,10 +232,11 @@ class TorchEncoder:
     def __init__(self, folder: Path, device: str, name: str) -> None:
         from kb.runner import choose_device
 
-        self.device, self.name = choose_device(device), name
-        self.key = name if name == BUNDLED else f"{name}-{fingerprint(folder)}"
+        self.device, self.name = choose_device(device or "auto"), name
+        self.key = key_of(read_meta(folder)) if name == BUNDLED else f"{name}-{fingerprint(folder)}"
         self.model = _load(folder, self.device)
-        if "e5" in name.lower() and not any(self.model.prompts.values()):
+        is_e5 = re.search(r"(?<![a-z0-9])e5(?![a-z0-9])", Path(name).name.lower())
+        if is_e5 and not any(self.model.prompts.values()):
             self.model.prompts = {"query": "query: ", "document": "passage: "}  # which its authors ask for
 
     def encode(self, texts: Sequence[str], side: Side = "query") -> NDArray[np.float32]:
@@ -197,20 +245,45 @@ class TorchEncoder:
 
         encode = self.model.encode_query if side == "query" else self.model.encode_document
         size = 32 if self.device == "cpu" else 256
-        vectors = encode(list(texts), batch_size=size, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, dtype=np.float32)
+        while True:
+            try:
+                vectors = encode(list(texts), batch_size=size, normalize_embeddings=True, show_progress_bar=False)
+                return np.asarray(vectors, dtype=np.float32)
+            except RuntimeError as error:  # torch's own kind for this is one, and only newer versions have it
+                if "out of memory" not in str(error) or size == 1:
+                    raise
+                size //= 4
 
 
 def _load(folder: Path, device: str) -> Any:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    try:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging as transformers_logging
-    except ImportError as error:
+    if find_spec("sentence_transformers") is None:
         install = "pip install sentence-transformers"
         missing = Bilingual("sentence-transformers is not installed", "未安装 sentence-transformers")
-        raise KbError(missing, Bilingual(install, install)) from error
+        raise KbError(missing, Bilingual(install, install))
+    with _offline():
+        return _load_offline(folder, device)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """The hub's client told to stay offline; afterwards everything is as before."""
+    from huggingface_hub import constants
+
+    name, set_before, was = "HF_HUB_OFFLINE", os.environ.get("HF_HUB_OFFLINE"), constants.HF_HUB_OFFLINE
+    os.environ[name], constants.HF_HUB_OFFLINE = "1", True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = was
+        os.environ.pop(name, None)
+        if set_before is not None:
+            os.environ[name] = set_before
+
+
+def _load_offline(folder: Path, device: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the package's own gap
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     options = {"use_safetensors": True}

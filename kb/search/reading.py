@@ -154,9 +154,8 @@ def _name_words(store: Store) -> list[str]:
 
 def _correct_han(store: Store, run: str) -> str:
     """A run of 汉字 in which what only sounds like a name becomes that name."""
-    names = {text for (text,) in store.query(
-        "SELECT value FROM json_each(?) WHERE value IN (SELECT text FROM surface)", (json.dumps(_parts(run)),)
-    )}  # fmt: skip
+    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"
+    names = {key for (key,) in store.query(sql, (json.dumps(_parts(run)),))}
     from kb.han import TO_SIMPLIFIED
     from kb.pinyin import readings
 

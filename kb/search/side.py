@@ -24,5 +24,5 @@ def open_semantic(
         KbError: the model or the device is not here.
     """
     encoder = open_encoder(model, device)
-    folders = [shipped_data() / "index", cache_dir() / "index"]
-    return Semantic(encoder, open_index(store, encoder, folders, notify))
+    index = open_index(store, encoder, shipped_data() / "index", cache_dir() / "index", notify)
+    return Semantic(encoder, index)
