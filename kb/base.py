@@ -28,7 +28,9 @@ def open(path: str | Path | None = None) -> KnowledgeBase:
     Raises:
         KbError: the file is not there, cannot be read or is wrong in structure.
     """
-    settings = Settings(data=str(path)) if path is not None else load_settings()
+    settings = load_settings()
+    if path is not None:
+        settings = settings._replace(data=str(path))
     return KnowledgeBase(open_store(data_file(settings), overlay_file(settings), cache_dir()), settings)
 
 

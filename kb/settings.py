@@ -94,12 +94,16 @@ def save_setting(key: str, value: str) -> Path:
     comment = re.search(r"\s+#[^\"']*$", "".join(lines[at : at + 1]))
     lines[at : at + 1] = [written + (comment.group() if comment else "")]
     text = "\n".join(lines) + "\n"
-    if tomllib.loads(text) != {**before, key: value}:
+    try:
+        is_right = tomllib.loads(text) == {**before, key: value}
+    except tomllib.TOMLDecodeError:  # a value of many lines, for one
+        is_right = False
+    if not is_right:
         wrong = Bilingual(f"{path}: {key} cannot be changed by kb", f"{path}：无法自动修改 {key}")
         raise KbError(wrong, Bilingual(f"set it by hand: {written}", f"请手动设置：{written}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
+        write_atomically(path.resolve(), text.encode())  # a link to the file stays one
     except OSError as error:
         raise KbError(Bilingual(f"cannot write {path}: {error}", f"无法写入 {path}：{error}")) from error
     return path

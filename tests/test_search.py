@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from conftest import ROOT, SAMPLE
 from kb.cli.app import main
 from kb.errors import KbError
 from kb.search.hybrid import Semantic, blend_all, search, search_all
-from kb.search.index import CHUNK, Found, Index, open_index
+from kb.search.index import CANDIDATES, CHUNK, Found, Index, open_index
 from kb.search.lexical import lexical_scores
 from kb.search.models import open_encoder
 from kb.search.names import name_scores
@@ -54,7 +55,7 @@ def no_notice(done: int, total: int) -> None:
 
 
 def index_of(store: Store, tmp_path: Path, encoder: Letters) -> Index:
-    return open_index(store, encoder, [tmp_path / "shipped", tmp_path / "index"], no_notice)
+    return open_index(store, encoder, tmp_path / "shipped", tmp_path / "index", no_notice)
 
 
 def test_an_index_is_built_once_and_extended_by_what_is_new(store: Store, tmp_path: Path) -> None:
@@ -81,10 +82,35 @@ def test_what_was_embedded_before_an_interruption_is_kept(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_index(shipped, encoder, [tmp_path], stop)
+        open_index(shipped, encoder, tmp_path / "shipped", tmp_path / "kept", stop)
     assert len(encoder.seen) == CHUNK
-    open_index(shipped, encoder, [tmp_path], no_notice)
+    open_index(shipped, encoder, tmp_path / "shipped", tmp_path / "kept", no_notice)
     assert len(encoder.seen) == len(set(encoder.seen)), "no text is embedded twice"
+
+
+def test_every_knowledge_base_keeps_its_own_index(store: Store, shipped: Store, tmp_path: Path) -> None:
+    encoder = Letters()
+    for opened in (store, shipped):
+        index_of(opened, tmp_path, encoder)
+    texts = len(encoder.seen)
+    for opened in (store, shipped, store):
+        index_of(opened, tmp_path, encoder)
+    assert len(encoder.seen) == texts
+    assert len(list((tmp_path / "index").iterdir())) == 2
+
+
+def test_an_index_with_changed_bytes_never_ends_in_a_traceback(store: Store, tmp_path: Path) -> None:
+    index_of(store, tmp_path, Letters())
+    (path,) = (tmp_path / "index").iterdir()
+    whole = path.read_bytes()
+    draw = random.Random(0)
+    for _ in range(300):
+        data = bytearray(whole)
+        for at in draw.choices(range(len(data)), k=3):
+            data[at] ^= 1 << draw.randrange(8)
+        path.write_bytes(data)
+        index = index_of(store, tmp_path, Letters())
+        assert len(index.ids) == 11
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 broken", b"\x93NUMPY"])
@@ -92,7 +118,8 @@ def test_a_damaged_index_is_built_anew(store: Store, tmp_path: Path, damage: byt
     encoder = Letters()
     index_of(store, tmp_path, encoder)
     texts = len(encoder.seen)
-    (tmp_path / "index" / "vectors-letters.npz").write_bytes(damage)
+    (path,) = (tmp_path / "index").iterdir()
+    path.write_bytes(damage)
     index_of(store, tmp_path, encoder)
     assert len(encoder.seen) == 2 * texts
 
@@ -126,19 +153,19 @@ KINDS = np.array([1, 0, 1, 0], np.uint8)
 
 def test_a_large_index_answers_like_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
-    topics = draw.normal(size=(3000, 96))
-    vectors = (topics.repeat(4, axis=0) + draw.normal(size=(12000, 96))).astype(np.float16)
+    topics = draw.normal(size=(3000, 20)) @ draw.normal(size=(20, 96)) / 4
+    vectors = (topics.repeat(4, axis=0) + draw.normal(size=(12000, 96)) / 2).astype(np.float16)
     vectors /= np.linalg.norm(vectors.astype(np.float32), axis=1, keepdims=True).astype(np.float16)
     parts = np.arange(0, 12000, 4, dtype=np.int32), vectors, np.arange(12000, dtype=np.uint64), np.tile(KINDS, 3000)
     small = Index([str(i) for i in range(3000)], *parts)
     large = Index(small.ids, *parts)
     for topic in (5, 1234, 2999):
-        query = (topics[topic] + draw.normal(size=96)).astype(np.float32)
+        query = (topics[topic] + draw.normal(size=96) / 2).astype(np.float32)
         exact = small.find(query, chinese=False)
         monkeypatch.setattr("kb.search.index.LARGE", 1000)
         rough = large.find(query, chinese=False, also=[7])
         monkeypatch.undo()
-        assert len(rough.concepts) <= 201
+        assert len(rough.concepts) <= CANDIDATES + 1
         assert 7 in rough.concepts
         np.testing.assert_allclose(rough.scores, exact.scores[rough.concepts], atol=1e-5)
         assert set(np.argsort(-exact.scores)[:5]) <= set(rough.concepts)
@@ -171,6 +198,27 @@ def test_an_exact_name_is_first_in_every_mode(store: Store, tmp_path: Path) -> N
         assert hits[0].exact
 
 
+def test_scores_that_are_all_alike_leave_the_meaning_in_charge() -> None:
+    cosines = np.array([0.3, 0.5, 0.4], np.float32)
+    found = Found(np.arange(3), cosines, float(cosines.mean()), float(cosines.std()))
+    for score in (0.1, 0.7, 1 / 3, 8.1):
+        words = {"a": score, "b": score, "c": score}
+        blend = blend_all({"lexical": words, "name": {}}, found, {"a": 0, "b": 1, "c": 2}, 3)
+        assert blend.dtype.kind == "f"
+        assert np.argsort(-blend).tolist() == [1, 2, 0]
+
+
+def test_a_large_knowledge_base_is_asked_for_its_rare_words(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = lexical_scores(store, "network vanishing shrinks")
+    monkeypatch.setattr("kb.search.lexical.LARGE", 1)
+    monkeypatch.setattr("kb.search.lexical.RARE", 2)
+    rare = lexical_scores(store, "network vanishing shrinks")
+    assert next(iter(rare)) == next(iter(everything)) == "vanishing-gradient"
+    assert len(rare) < len(everything)
+    monkeypatch.setattr("kb.search.lexical.RARE", 0)
+    assert lexical_scores(store, "network gradient"), "where every word is common, those that share two"
+
+
 def test_words_find_what_they_name(store: Store) -> None:
     assert next(iter(lexical_scores(store, "误差在回传途中缩小"))) == "vanishing-gradient"
     assert next(iter(lexical_scores(store, "which WAY is downhill?"))) == "gradient"
@@ -189,6 +237,11 @@ def test_words_find_what_they_name(store: Store) -> None:
         ("剃度消失怎么办", "梯度消失怎么办"),
         ("随机失或", "随机失活"),
         ("how long can he run", "how long can he run"),
+        ("nice glasses, the pros and cons of flipping", "nice glasses, the pros and cons of flipping"),
+        ("DeepL or dropouts in my_dropuot.py", "DeepL or dropouts in my_dropuot.py"),
+        ("ti du xiao shi", "梯度消失"),
+        ("长短期记议网络，怎么用？", "长短期记忆网络，怎么用？"),
+        ("dropuot " + "and so on " * 60, "dropout " + "and so on " * 60),
         ("how to cook rice, and infer the grams", "how to cook rice, and infer the grams"),
         ("𝕏😀", "𝕏😀"),
     ],
@@ -197,6 +250,15 @@ def test_slips_are_read_as_what_was_meant(store: Store, query: str, read: str) -
     reading = read_query(store, query)
     assert reading.text == read
     assert reading.changed == (read != query)
+
+
+@pytest.mark.parametrize("query", ["a b " * 100, "ab cd ef gh " * 33, "梯度" * 200, "xqzw " * 80])
+def test_reading_asks_the_store_a_few_times(store: Store, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    asked: list[str] = []
+    ask = store.query
+    monkeypatch.setattr(store, "query", lambda sql, values=(): asked.append(sql) or ask(sql, values))
+    read_query(store, query)
+    assert len(asked) <= 5
 
 
 def test_names_inside_a_query_count_by_their_share(store: Store) -> None:

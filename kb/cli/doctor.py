@@ -76,10 +76,18 @@ def _versions() -> Iterator[Finding]:
     yield Finding("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}", old)
     for package in PACKAGES:
         try:
-            yield Finding(package, version(package))
+            is_gpu = package == "onnxruntime" and find_spec(package) is not None and not _installed(package)
+            yield Finding(package, version(f"{package}-gpu" if is_gpu else package))
         except PackageNotFoundError:
             mend = f"pip install {package}"
             yield Finding(package, "—", Bilingual(mend, mend))
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _devices(session: Session) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import typer
 from kb.cli.app import both
 from kb.cli.plain import printable
 from kb.cli.session import Session
+from kb.errors import KbError
 from kb.text import Bilingual
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ def command(
     path = file or data_file(session.settings)
     overlay = None if file else overlay_file(session.settings)
     problems = lint(path, demo_ids(), overlay)
-    pairs = _suggested(session, path, overlay) if suggest else []
+    pairs: list[tuple[str, str, float]] = []
+    if suggest:
+        try:
+            pairs = _suggested(session, path, overlay)
+        except KbError:
+            if not problems:  # else they say what keeps the file from being loaded
+                raise
     if as_json:
         found: Any = [_record(problem) for problem in problems]
         if suggest:
@@ -51,10 +58,11 @@ def command(
         return 1 if problems else 0
     for problem in problems:
         print(printable(problem.said(session.language)))
-    entries = {entry.id: entry for entry in read_entries(path)[0]}
+    files = [path] if overlay is None else [path, overlay]
+    entries = {entry.id: entry for file in files for entry in read_entries(file)[0]}
     for id, other, score in pairs:
         wish = Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
-        print(printable(entries[id].problem("links", wish).said(session.language) if id in entries else wish.en))
+        print(printable(entries[id].problem("links", wish).said(session.language)))
     n = len(problems)
     session.note(f"{len(entries)} entries, {n} problems", f"{len(entries)} 个条目，{n} 处问题")
     return 1 if problems else 0

@@ -23,14 +23,14 @@ def command(
         str,
         typer.Argument(
             metavar="list|use|info",
-            help=both("What is here; choose one; describe one.", "列出本机模型；选用一个；查看一个。"),
+            help=both("What is here; choose one; describe one.", "列出本机模型、切换模型、查看模型信息。"),
         ),
     ] = "list",
     name: Annotated[
         str,
         typer.Argument(
             metavar="[NAME|FOLDER]",
-            help=both("A model; the one in use by default.", "模型，默认为当前所用的。"),
+            help=both("A model; the one in use by default.", "模型名称或文件夹，默认为当前模型。"),
             show_default=False,
         ),
     ] = "",
@@ -43,11 +43,8 @@ def command(
 ) -> None:
     if action not in ACTIONS:
         raise typer.BadParameter(f"{action!r} is not one of {', '.join(ACTIONS)}", param_hint="list|use|info")
-    if fetch and name:
-        from kb.search.hub import fetch as download
-
-        session.note(f"downloading {name}", f"正在下载 {name}")
-        download(name)
+    if fetch:
+        _fetch(session, name)
     if action == "list":
         _list(session, as_json)
     elif action == "info":
@@ -56,20 +53,37 @@ def command(
         _use(session, name)
 
 
+def _fetch(session: Session, name: str) -> None:
+    from kb.search.hub import fetch
+    from kb.search.models import is_bundled
+
+    if is_bundled(name):
+        wrong = Bilingual("name the model that is to be fetched", "请指定要下载的模型")
+        raise KbError(wrong, Bilingual("kb model use NAME --fetch", "kb model use 名称 --fetch"))
+    session.note(f"downloading {name}", f"正在下载 {name}")
+    fetch(name)
+
+
 def _list(session: Session, as_json: bool) -> None:
     from kb.paths import shipped_data
-    from kb.search.models import BUNDLED, fetched, is_bundled
+    from kb.search.models import BUNDLED, fetched, is_bundled, locate
 
     chosen = session.settings.model
-    places = {BUNDLED: shipped_data() / "encoder", **fetched()}
-    if not is_bundled(chosen) and chosen not in places:
-        places[chosen] = Path(chosen).expanduser()
+    places: dict[str, Path | None] = {BUNDLED: shipped_data() / "encoder", **fetched()}
+    used = BUNDLED
+    if not is_bundled(chosen):
+        try:
+            folder = locate(chosen)
+        except KbError:
+            folder = None
+        used = next((name for name, place in places.items() if place == folder), chosen)
+        places[used] = folder
     rows = [
         {
             "name": name,
-            "in_use": name == chosen or (is_bundled(chosen) and name == BUNDLED),
-            "mb": round(_megabytes(place), 1),
-            "folder": str(place),
+            "in_use": name == used,
+            "mb": place and round(_megabytes(place), 1),
+            "folder": place and str(place),
         }
         for name, place in places.items()
     ]
@@ -77,22 +91,28 @@ def _list(session: Session, as_json: bool) -> None:
         session.print_json(rows)
         return
     session.print_rows(
-        [("*" if row["in_use"] else "", str(row["name"]), f"{row['mb']} MB", str(row["folder"])) for row in rows]
+        [
+            ("*" if row["in_use"] else "", str(row["name"]), f"{row['mb']} MB", str(row["folder"]))
+            if row["folder"]
+            else ("*", str(row["name"]), session.say("missing", "缺失"), "")
+            for row in rows
+        ]
     )
     session.note(
         "* in use; kb model use NAME chooses, --fetch downloads first",
-        "* 为当前所用；kb model use 名称 可选用，加 --fetch 先下载",
+        "* 为当前使用的模型；用 kb model use 名称 切换，加 --fetch 会先下载",
     )
 
 
 def _info(session: Session, name: str, device: str, as_json: bool) -> None:
     from kb.paths import cache_dir, shipped_data
-    from kb.search.index import index_files
+    from kb.search.index import slug_of
     from kb.search.models import BUNDLED, is_bundled, locate, open_encoder
 
     folder = shipped_data() / "encoder" if is_bundled(name) else locate(name)
     encoder = open_encoder(name, device or session.settings.device)
-    indexes = index_files(encoder.key, [shipped_data() / "index", cache_dir() / "index"])
+    pattern = f"vectors-{slug_of(encoder.key)}"
+    indexes = [shipped_data() / "index" / f"{pattern}.npz", *(cache_dir() / "index").glob(f"{pattern}_*.npz")]
     about: dict[str, Any] = {
         "name": BUNDLED if is_bundled(name) else name,
         "folder": str(folder),
@@ -114,7 +134,7 @@ def _info(session: Session, name: str, device: str, as_json: bool) -> None:
 
 
 def _use(session: Session, name: str) -> None:
-    from kb.search.models import BUNDLED, is_bundled, open_encoder
+    from kb.search.models import BUNDLED, at_home, is_bundled, is_folder, open_encoder
     from kb.settings import save_setting
 
     if not name:
@@ -122,11 +142,12 @@ def _use(session: Session, name: str) -> None:
             Bilingual("which model?", "要用哪个模型？"),
             Bilingual("kb model use bundled goes back to the one that ships", "kb model use bundled 恢复自带模型"),
         )
-    chosen = "" if is_bundled(name) else str(Path(name).expanduser().resolve()) if Path(name).is_dir() else name
+    folder = at_home(name)
+    chosen = "" if is_bundled(name) else str(folder.resolve()) if is_folder(folder) else name
     open_encoder(chosen, "cpu")  # that it can be loaded is found out now, not at the next search
     path = save_setting("model", chosen)
     shown = chosen or BUNDLED
-    session.note(f"{shown} is in use, by {path}", f"现在使用 {shown}，已写入 {path}")
+    session.note(f"{shown} is in use, by {path}", f"已切换到 {shown}，设置已写入 {path}")
     if os.environ.get("KB_MODEL"):
         session.note("KB_MODEL is set and overrides it", "环境变量 KB_MODEL 已设置，会覆盖此项", style="yellow")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
@@ -12,9 +11,10 @@ from kb.cli.app import both
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
-from kb.search.models import BUNDLED
+from kb.search.models import BUNDLED, at_home
 from kb.text import Bilingual
 
+MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
 DEVICE = Annotated[
     str,
     typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
@@ -46,7 +46,7 @@ def command(
         typer.Option(
             "--mode",
             metavar="hybrid|lexical|semantic",
-            help=both("Words, meaning, or both.", "按词、按义或两者结合。"),
+            help=both("Words, meaning, or both.", "按词语、按语义，或两者结合。"),
         ),
     ] = "hybrid",
     device: DEVICE = "",
@@ -72,7 +72,9 @@ def command(
         raise typer.BadParameter(f"{mode!r} is not one of {', '.join(get_args(Mode))}", param_hint="--mode")
     text = " ".join(query or []).strip()
     if queries and query:
-        raise typer.BadParameter(session.say("a query and --queries", "查询与 --queries 只能用一个"))
+        raise typer.BadParameter(
+            session.say("give a query or --queries, not both", "查询与 --queries 只能用一个"), param_hint="--queries"
+        )
     if not queries and not text:
         raise KbError(
             Bilingual("an empty query", "查询为空"),
@@ -97,16 +99,16 @@ def command(
     if as_json:
         session.print_json(_served(answer, mode, loaded))
     else:
-        _show(session, answer, mode, loaded, explain)
+        _show(session, answer, mode, loaded, session.encoder(model, device)[1], explain)
     return 0 if answer.hits else 1
 
 
 def _lines(file: str) -> list[str]:
     """The queries of a file, one a line; what is not UTF-8 in them is replaced."""
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).expanduser().read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
+        data = sys.stdin.buffer.read() if file == "-" else at_home(file).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise KbError(
             Bilingual(f"cannot read {file}: {reason}", f"无法读取 {file}：{reason}"),
             Bilingual("one query a line, in UTF-8", "每行一个查询，UTF-8 编码"),
@@ -125,20 +127,20 @@ def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]
     return {**told, "mode": mode, **about, "hits": hits}
 
 
-def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], explain: bool) -> None:
+def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], device: str, explain: bool) -> None:
     from kb.cli.hits import render_hits
 
     if answer.reading.changed:
         session.note(f"read as: {answer.reading.text}", f"理解为：{answer.reading.text}", style="yellow")
     if answer.weak:
-        session.note(f"nothing fits '{answer.query}' well", f"没有与“{answer.query}”很匹配的概念", style="yellow")
+        session.note(f"nothing fits '{answer.query}' well", f"没有找到与“{answer.query}”很相符的概念", style="yellow")
     session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
     served = loaded[0].encoder if loaded else None
     by = f"{served.name}, {served.device}" if served else "BM25"
     by += f", {served.runtime}" if served and explain else ""
-    session.note(f"{mode} search, {by}", f"{mode} 检索，{by}")
-    if served and served.runtime == "torch" and served.name == BUNDLED and session.settings.device == "auto":
+    session.note(f"{mode} search, {by}", f"{MODES[mode]}，{by}")
+    if served and served.runtime == "torch" and served.name == BUNDLED and device == "auto":
         session.note(
             'torch takes seconds to start: device = "cpu" in config.toml answers single queries at once',
-            '经 torch 启动需要数秒：在 config.toml 中设置 device = "cpu"，单条查询即刻可得',
+            '通过 torch 启动需要几秒；在 config.toml 中设置 device = "cpu"，单条查询可立即返回结果',
         )

@@ -83,7 +83,7 @@ class Session:
 
     def note(self, en: str, zh: str, style: str = "dim") -> None:
         """Say something beside the answer, on standard error."""
-        self.notes.print(self.say(en, zh), style=style, markup=False, soft_wrap=True)
+        self.notes.print(printable(self.say(en, zh)), style=style, markup=False, emoji=False, soft_wrap=True)
 
     def print_rows(self, rows: Sequence[Sequence[str]]) -> None:
         """Show rows of texts: in columns on a terminal, tab-separated in a pipe."""

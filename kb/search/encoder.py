@@ -117,7 +117,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         files = {folder / name: entry["bytes"] for name, entry in meta["files"].items()}
         _ = [meta[key] for key in ("name", "dim", "layers", "heads", "vocabulary", "max_tokens")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, Bilingual("it is not the encoder's description", "内容不是编码器说明")) from error
+        raise damaged(path, Bilingual("it is not the encoder's description", "不是有效的编码器描述文件")) from error
     for file, size in files.items():
         if not file.is_file():
             raise damaged(file, Bilingual("it is missing", "文件不存在"))

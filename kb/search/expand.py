@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # `encode_query`, `encode_document` and `prompt_name="query"` prefix a text; plain `encode` does not, as
 # everyone expects of an E5 model.
 PROMPTS = {"prompts": {"query": PREFIX, "document": PREFIX}, "default_prompt_name": None}
+LAYOUT = 1
+"""Counts the changes of what is written here, so that older expansions are made anew."""
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
@@ -47,7 +49,7 @@ def expand(folder: Path, target: Path) -> Path:
         KbError: a shipped file is missing or damaged, or the target cannot be written.
     """
     meta = read_meta(folder)
-    if _made_from(target) == meta["files"]:
+    if _is_made(target, meta):
         return target
     verify(folder)
     try:
@@ -57,19 +59,21 @@ def expand(folder: Path, target: Path) -> Path:
             _write_model(folder, meta, made)
             _replace(made, target, Path(scratch) / "old")
     except OSError as error:
-        if _made_from(target) == meta["files"]:
+        if _is_made(target, meta):
             return target  # another process was faster
         message = Bilingual(f"cannot write {target}: {error}", f"无法写入 {target}：{error}")
         raise KbError(message) from error
     return target
 
 
-def _made_from(target: Path) -> object:
-    """The hashes of the files that a target was made from; None where it is not an expanded encoder."""
+def _is_made(target: Path, meta: dict[str, Any]) -> bool:
+    """Whether a target holds every file that `_write_model` made of this encoder, in this layout."""
     try:
-        return json.loads((target / "meta.json").read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        made = json.loads((target / "made.json").read_bytes())
+        there = all((target / name).stat().st_size == size for name, size in made["files"].items())
+        return there and (made["layout"], made["source"]) == (LAYOUT, meta["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _replace(made: Path, target: Path, old: Path) -> None:
@@ -97,11 +101,15 @@ def _write_model(folder: Path, meta: dict[str, Any], target: Path) -> None:
         "1_Pooling/config.json": pooling,
         "tokenizer.json": tokenizer_json(vocabulary),
         "tokenizer_config.json": tokenizer_config(vocabulary),
-        "meta.json": meta,
     }
     for name, content in files.items():
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-        (target / name).write_text(text, encoding="utf-8")
+        _write_json(target / name, content)
+    sizes = {str(path.relative_to(target)): path.stat().st_size for path in target.rglob("*") if path.is_file()}
+    _write_json(target / "made.json", {"layout": LAYOUT, "source": meta["files"], "files": sizes})
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def bert_tensors(packed: Tensors, layers: int) -> Tensors:
@@ -176,7 +184,7 @@ def bert_config(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def tokenizer_json(vocabulary: list[tuple[str, float]]) -> dict[str, Any]:
-    """The tokenizer in the format of the package `tokenizers`; normalisation as in encoder.normalize."""
+    """The tokenizer in the format of the package `tokenizers`; normalisation as in tokenizer.normalize."""
     normalizers = [
         {"type": "Replace", "pattern": {"Regex": _any_of(DROPPED)}, "content": ""},
         {"type": "Replace", "pattern": {"Regex": _any_of(SPACED)}, "content": " "},

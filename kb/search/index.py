@@ -33,9 +33,9 @@ BEST = 3
 """Passages of a concept that count; measured with 1 to 6 of them, see docs/search.md."""
 LARGE = 100_000
 """Vectors up to which every one is compared with a query in full."""
-COARSE = 48
+COARSE = 64
 """Dimensions in which more are compared first; scripts/bench_scale.py says what that loses."""
-CANDIDATES = 200
+CANDIDATES = 400
 """Concepts that are then compared in full, at least."""
 SAMPLE = 500
 """Concepts that stand for all others then."""
@@ -136,15 +136,15 @@ class Index:
         import numpy as np
 
         own = self._seen(np.arange(self.starts[concept], self._ends[concept]))
-        there, back = np.empty(len(self.ids), np.float32), np.empty(len(self.ids), np.float32)
+        near = np.empty(len(self.ids), np.float32)
         for start in range(0, len(self.ids), CHUNK):
             part = slice(start, start + CHUNK)
             rows = np.arange(self.starts[part][0], self._ends[part][-1])
             cosines = own @ (self._seen(rows) if len(self.vectors) > LARGE else self._full[rows]).T
             bounds = self.starts[part] - rows[0]
-            there[part] = np.maximum.reduceat(cosines, bounds, axis=1).mean(0)
-            back[part] = np.add.reduceat(cosines.max(0), bounds) / (self._ends[part] - self.starts[part])
-        near: Vector = (there + back) / 2
+            there = np.maximum.reduceat(cosines, bounds, axis=1).mean(0)
+            back = np.add.reduceat(cosines.max(0), bounds) / (self._ends[part] - self.starts[part])
+            near[part] = (there + back) / 2
         return near
 
     @cached_property

@@ -94,7 +94,10 @@ _STOP_ZH = frozenset(
 
 
 def lexical_scores(store: Store, query: str, limit: int = 100) -> dict[str, float]:
-    """BM25 of the concepts that share a word with the query, larger is better; empty where none does."""
+    """BM25 of the concepts that share a word with the query, larger is better; empty where none does.
+
+    In a large knowledge base only the telling words of the query count, see `_match`.
+    """
     terms = list(dict.fromkeys(words(query)))
     telling = [term for term in terms if term not in _STOP and term not in _STOP_ZH] or terms
     if not telling:
@@ -109,10 +112,11 @@ def lexical_scores(store: Store, query: str, limit: int = 100) -> dict[str, floa
 
 
 def _match(store: Store, quoted: list[str]) -> str:
-    """The FTS5 query: any of the words; of a large knowledge base the rare ones, or else all of them together."""
+    """The FTS5 query: any of the words; in a large knowledge base of the rarest, or else the two longest together."""
     if store.query("SELECT coalesce(max(rowid), 0) FROM lexical")[0][0] <= LARGE:
         return " OR ".join(quoted)
     sql = f"SELECT count(*) FROM (SELECT 1 FROM lexical WHERE lexical MATCH ? LIMIT {RARE + 1})"
     counts = {term: int(store.query(sql, (term,))[0][0]) for term in quoted}
     rare = sorted((term for term, count in counts.items() if 0 < count <= RARE), key=counts.__getitem__)
-    return " OR ".join(rare[:5]) or " AND ".join(term for term, count in counts.items() if count) or quoted[0]
+    common = sorted((term for term, count in counts.items() if count), key=len, reverse=True)
+    return " OR ".join(rare[:5]) or " AND ".join(common[:2]) or quoted[0]

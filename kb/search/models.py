@@ -112,7 +112,7 @@ def locate(model: str) -> Path:
         KbError: it is not on this machine, or it is none that is loaded safely.
     """
     folder = at_home(model)
-    if not _is_folder(folder):
+    if not is_folder(folder):
         place = hub_cache() / f"models--{model.replace('/', '--')}"
         short = hub_cache() / f"models--sentence-transformers--{model}"
         found = _snapshot(place) or _snapshot(short)
@@ -195,10 +195,11 @@ def at_home(path: str | Path) -> Path:
         return Path(path)
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this name; False for what cannot be a name."""
     try:
         return path.is_dir()
-    except OSError:  # a name that is too long, for one
+    except (OSError, ValueError):  # a name that is too long, for one
         return False
 
 
@@ -233,7 +234,7 @@ class TorchEncoder:
         from kb.runner import choose_device
 
         self.device, self.name = choose_device(device or "auto"), name
-        self.key = key_of(read_meta(folder)) if name == BUNDLED else f"{name}-{fingerprint(folder)}"
+        self.key = key_of(read_meta(shipped_data() / "encoder")) if name == BUNDLED else f"{name}-{fingerprint(folder)}"
         self.model = _load(folder, self.device)
         is_e5 = re.search(r"(?<![a-z0-9])e5(?![a-z0-9])", Path(name).name.lower())
         if is_e5 and not any(self.model.prompts.values()):

@@ -10,13 +10,13 @@ import json
 import re
 import unicodedata
 import zlib
-from collections.abc import Container
+from collections.abc import Collection, Container
 from functools import lru_cache
 from typing import NamedTuple
 
 from kb.paths import shipped_data
 from kb.store import Store
-from kb.surface import fold, strip_tones
+from kb.surface import strip_tones
 
 LONGEST = 400
 """Characters of a query that are looked at for slips."""
@@ -35,7 +35,8 @@ class Reading(NamedTuple):
 
 def read_query(store: Store, query: str) -> Reading:
     """The query with its slips put right; as it was typed where there are none."""
-    text = _WRITTEN.sub(lambda run: unicodedata.normalize("NFKC", run[0]), query)[:LONGEST]
+    text = _WRITTEN.sub(lambda run: unicodedata.normalize("NFKC", run[0]), query)
+    text, rest = text[:LONGEST], text[LONGEST:]
     if not text.isascii():
         from kb.han import TO_SIMPLIFIED
 
@@ -56,7 +57,7 @@ def read_query(store: Store, query: str) -> Reading:
     ]
     if corrected == pieces:
         return Reading(query, False)
-    return Reading("".join(corrected), True)
+    return Reading("".join(corrected) + rest, True)
 
 
 def _known(store: Store, words: list[str]) -> dict[str, str]:
@@ -71,32 +72,44 @@ def _read_pinyin(store: Store, pieces: list[str], known: set[str]) -> list[str] 
     A name may stand with or without spaces between its syllables; short runs of English words that we know are left
     alone.
     """
-    latin = [i for i, piece in enumerate(pieces) if piece.isascii() and piece.isalpha()]
-    read, at, found = list(pieces), 0, False
-    while at < len(latin):
-        for end in range(len(latin), at, -1):
-            run = latin[at:end]
-            gaps = [pieces[i] for i in range(run[0], run[-1]) if i not in run]
-            joined = fold("".join(pieces[i] for i in run))
-            if len(joined) > 40 or any(gap.strip(" '-") for gap in gaps):
-                continue
-            if (
-                len(joined) >= 4
-                and (name := _sounds_like(store, joined))
-                and not (len(joined) < CERTAIN and {pieces[i].casefold() for i in run} <= known)
-            ):
-                read[run[0] : run[-1] + 1] = [name] + [""] * (run[-1] - run[0])
-                at, found = end, True
+    runs = _latin_runs(pieces)
+    names = _sounding_like(store, {spelled for ends in runs.values() for _, spelled in ends})
+    read: list[str] = []
+    at = 0
+    while at < len(pieces):
+        for end, spelled in reversed(runs.get(at, [])):
+            is_english = {piece.casefold() for piece in pieces[at:end] if piece.isalpha()} <= known
+            if spelled in names and not (len(spelled) < CERTAIN and is_english):
+                read.append(names[spelled])
+                at = end
                 break
         else:
+            read.append(pieces[at])
             at += 1
-    return [piece for piece in read if piece] if found else None
+    return read if read != pieces else None
 
 
-def _sounds_like(store: Store, spelled: str) -> str:
-    """The Chinese name that is spelled so; empty where there is none."""
-    rows = store.query("SELECT text FROM surface WHERE key = ? AND status = 'pinyin' ORDER BY length(text)", (spelled,))
-    return str(rows[0][0]) if rows else ""
+def _latin_runs(pieces: list[str]) -> dict[int, list[tuple[int, str]]]:
+    """Where each run of Latin pieces starts, where it may end, and its letters: 4 to 40 of them, spaces between."""
+    runs: dict[int, list[tuple[int, str]]] = {}
+    for start in (i for i, piece in enumerate(pieces) if piece.isascii() and piece.isalpha()):
+        letters = ""
+        for end in range(start, len(pieces)):
+            piece = pieces[end]
+            if piece.isascii() and piece.isalpha():
+                letters += piece.casefold()
+                if 4 <= len(letters) <= 40:
+                    runs.setdefault(start, []).append((end + 1, letters))
+            if len(letters) > 40 or not (piece.isalpha() or not piece.strip(" '-")):
+                break
+    return runs
+
+
+def _sounding_like(store: Store, spelled: Collection[str]) -> dict[str, str]:
+    """The Chinese names that are spelled so, the shortest of each."""
+    sql = """SELECT key, text FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status = 'pinyin'
+             ORDER BY length(text) DESC, text DESC"""
+    return dict(store.query(sql, (json.dumps(sorted(spelled)),))) if spelled else {}
 
 
 def _correct(store: Store, piece: str, known: Container[str], *, in_code: bool) -> str:
@@ -154,22 +167,20 @@ def _name_words(store: Store) -> list[str]:
 
 def _correct_han(store: Store, run: str) -> str:
     """A run of 汉字 in which what only sounds like a name becomes that name."""
-    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"
-    names = {key for (key,) in store.query(sql, (json.dumps(_parts(run)),))}
     from kb.han import TO_SIMPLIFIED
     from kb.pinyin import readings
 
     table = readings()
+    spelled = {part: "".join(table.get(character, "?") for character in part) for part in _parts(run)}
+    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"
+    known = {key for (key,) in store.query(sql, (json.dumps(list(spelled)),))}
+    names = {key: name.translate(TO_SIMPLIFIED) for key, name in _sounding_like(store, set(spelled.values())).items()}
     at, out = 0, ""
     while at < len(run):
         for length in range(min(10, len(run) - at), 2, -1):
             part = run[at : at + length]
-            if part in names:
-                out, at = out + part, at + length
-                break
-            spelled = "".join(table.get(character, "?") for character in part)
-            name = _sounds_like(store, spelled).translate(TO_SIMPLIFIED)
-            if len(name) == length and _is_slip(part, name):
+            name = part if part in known else names.get(spelled[part], "")
+            if name == part or (len(name) == length and _is_slip(part, name)):
                 out, at = out + name, at + length
                 break
         else:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kb.search.index import Index
 
 MUTUAL = 10
-"""Two concepts are suggested as a link where each is among this many nearest of the other."""
+"""Two concepts are suggested as a link where each is among this many nearest of the other that are not linked."""
 
 
 class Neighbour(NamedTuple):
