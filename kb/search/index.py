@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from kb.paths import write_atomically
 from kb.store import Store
@@ -33,12 +33,16 @@ BEST = 3
 """Passages of a concept that count; measured with 1 to 6 of them, see docs/search.md."""
 LARGE = 100_000
 """Vectors up to which every one is compared with a query in full."""
-COARSE = 64
-"""Dimensions in which more are compared first; scripts/bench_scale.py says what that loses."""
+CELLS, PROBED = 1024, 48
+"""More lie in cells of near vectors, of which a query looks into a few; scripts/bench_scale.py says what that loses."""
+COARSE = 128
+"""Dimensions in which what lies there is compared first."""
 CANDIDATES = 400
-"""Concepts that are then compared in full, at least."""
-SAMPLE = 500
+"""Passages whose concepts are then compared in full, at least."""
+SAMPLE = 400
 """Concepts that stand for all others then."""
+BLOCK = 20_000
+"""Vectors that are worked on at once where all of a large index are."""
 CHINESE, QUESTION = 1, 2
 """Bits of a passage's kind."""
 
@@ -104,8 +108,8 @@ class Index:
     def find(self, query: Vector, *, chinese: bool, k: int = 10, also: Sequence[int] = ()) -> Found:
         """Compare a unit vector with every concept: (D,).
 
-        Of more than LARGE vectors, only the concepts that an approximation holds for the best are compared, enough for
-        the k nearest, and those in `also`; the mean and the spread come from a sample then.
+        Of more than LARGE vectors, only the concepts of the nearest passages in the nearest cells are compared, enough
+        for the k nearest, and those in `also`; the mean and the spread come from a sample then.
         """
         import numpy as np
 
@@ -117,12 +121,14 @@ class Index:
             scores = self._near(everything, (self._full @ query)[self._table])
             return Found(everything, scores, *_spread(scores))
         axes, coarse = self._coarse
-        rough = np.maximum.reduceat(coarse @ (query @ axes), self.starts)
-        wanted = min(max(CANDIDATES, 2 * k), len(rough)) - 1
-        best = np.argpartition(-rough, wanted)[: wanted + 1]
-        concepts = np.unique(np.concatenate([best, np.array(also, dtype=np.int64)]))
+        probed = np.argsort(-(self._cell_centres @ query))[:PROBED]
+        slices = [slice(self._bounds[cell], self._bounds[cell + 1]) for cell in probed]
+        rough = np.concatenate([coarse[part] @ (query @ axes) for part in slices])
+        passages = np.concatenate([self._by_cell[part] for part in slices])
+        nearest = passages[np.argsort(-rough)[: max(CANDIDATES, 10 * k)]]
+        concepts = np.unique(np.concatenate([self._owners[nearest], np.array(also, dtype=np.int64)]))
         rows = self._rows(concepts)
-        scores = self._near(concepts, (self._seen(rows.ravel()) @ query).reshape(rows.shape))
+        scores = self._near(concepts, self._cosines(rows.ravel(), query).reshape(rows.shape))
         sample, seen = self._sample
         others = self._near(sample, (seen @ query).reshape(len(sample), -1))
         return Found(concepts, scores, *_spread(others))
@@ -209,18 +215,90 @@ class Index:
         near: Vector = np.where(np.isfinite(best), best, 0).sum(1) / np.minimum(counts[:, 0], BEST)
         return near.astype(np.float32)
 
+    def _cosines(self, rows: Places, query: Vector) -> Vector:
+        """What `_seen(rows) @ query` is, without making these: (n,)."""
+        import numpy as np
+
+        plain = self.vectors[rows].astype(np.float32) @ query
+        centre = np.where(
+            (self.kinds[rows] & CHINESE) == CHINESE, self._centres[CHINESE] @ query, self._centres[0] @ query
+        )
+        cosines: Vector = (plain - centre) * self._scales[rows]
+        return cosines
+
+    def _blocks(self) -> Iterator[Places]:
+        """All passages, some at a time."""
+        import numpy as np
+
+        for start in range(0, len(self.vectors), BLOCK):
+            yield np.arange(start, min(start + BLOCK, len(self.vectors)))
+
+    @cached_property
+    def _scales(self) -> Vector:
+        """What makes a passage, seen from its centre, as long as 1: (P,)."""
+        import numpy as np
+
+        lengths = []
+        for rows in self._blocks():
+            seen = self.vectors[rows].astype(np.float32)
+            for language in (0, CHINESE):
+                seen[(self.kinds[rows] & CHINESE) == language] -= self._centres[language]
+            lengths.append(np.linalg.norm(seen, axis=1))
+        scales: Vector = 1 / np.maximum(np.concatenate(lengths), 1e-6)
+        return scales
+
+    @cached_property
+    def _owners(self) -> Places:
+        """The concept of each passage: (P,)."""
+        import numpy as np
+
+        return np.repeat(np.arange(len(self.ids)), self._ends - self.starts)
+
+    @cached_property
+    def cells(self) -> NDArray[np.int16]:
+        """The cell of each passage: (P,). Made by k-means on a sample; kept in the file of a large index."""
+        import numpy as np
+
+        draw = np.random.default_rng(0)
+        some = self._seen(draw.choice(len(self.vectors), min(len(self.vectors), 30 * CELLS), replace=False))
+        centres = some[:CELLS]
+        for _ in range(5):
+            centres = _means(some, (some @ centres.T).argmax(1), centres)
+        found = [(self._seen(rows) @ centres.T).argmax(1).astype(np.int16) for rows in self._blocks()]
+        return np.concatenate(found)
+
+    @cached_property
+    def _by_cell(self) -> Places:
+        """The passages in the order of their cells: (P,)."""
+        import numpy as np
+
+        return np.argsort(self.cells, kind="stable")
+
+    @cached_property
+    def _bounds(self) -> Places:
+        """Where each cell begins in `_by_cell`, and where the last one ends."""
+        import numpy as np
+
+        return np.searchsorted(self.cells[self._by_cell], np.arange(CELLS + 1))
+
     @cached_property
     def _coarse(self) -> tuple[Matrix, Matrix]:
-        """The main axes of the vectors, and the vectors in these: (D, C), (P, C)."""
+        """The main axes of the vectors, and the passages in these, by cell: (D, C), (P, C)."""
         import numpy as np
 
         sample = self._sample[1]
         axes = np.linalg.eigh(sample.T @ sample)[1][:, -COARSE:]  # eigenvalues ascend
         coarse = np.empty((len(self.vectors), axes.shape[1]), np.float32)
-        for start in range(0, len(coarse), LARGE):
-            rows = np.arange(start, min(start + LARGE, len(coarse)))
-            coarse[rows] = self._seen(rows) @ axes
+        for rows in self._blocks():
+            coarse[rows] = self._seen(self._by_cell[rows]) @ axes
         return axes, coarse
+
+    @cached_property
+    def _cell_centres(self) -> Matrix:
+        import numpy as np
+
+        some = self._by_cell[:: max(1, len(self.vectors) // (30 * CELLS))]
+        return _means(self._seen(some), self.cells[some], np.zeros((CELLS, self.vectors.shape[1]), np.float32))
 
     @cached_property
     def _sample(self) -> tuple[Places, Matrix]:
@@ -237,6 +315,17 @@ def _unit(vectors: Matrix) -> Matrix:
 
     vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
     return vectors
+
+
+def _means(vectors: Matrix, groups: Places | NDArray[np.int16], before: Matrix) -> Matrix:
+    """The direction of the mean of each group, or what it was before where nothing is left in it: (n, D) -> (G, D)."""
+    import numpy as np
+
+    order = np.argsort(groups, kind="stable")
+    there, starts = np.unique(groups[order], return_index=True)
+    means = before.copy()
+    means[there] = _unit(np.add.reduceat(vectors[order], starts, axis=0))
+    return means
 
 
 def _spread(scores: Vector) -> tuple[float, float]:
@@ -276,6 +365,8 @@ def _read(path: Path, key: str | None) -> Index | None:
             if meta["format"] != FORMAT or (key is not None and meta["passages"] != key):
                 return None
             index = Index(meta["ids"], *(file[name] for name in ("starts", "vectors", "hashes", "kinds")))
+            if "cells" in file:
+                index.cells = file["cells"]
             return index if _is_whole(index) else None
     except Exception:  # a damaged archive raises whatever its bytes happen to mean
         return None
@@ -287,7 +378,8 @@ def _is_whole(index: Index) -> bool:
     rows = len(index.vectors)
     lengths = np.diff(np.append(index.starts, rows))
     is_cut = len(lengths) == len(index.ids) and bool((lengths > 0).all()) and not index.starts[:1].any()
-    return is_cut and len(index.hashes) == len(index.kinds) == rows and index.vectors.ndim == 2
+    is_complete = len(index.hashes) == len(index.kinds) == rows and index.vectors.ndim == 2
+    return is_cut and is_complete and ("cells" not in vars(index) or len(index.cells) == rows)
 
 
 def build_index(store: Store, encoder: Encoder, path: Path, known_in: Sequence[Path], notify: Notify) -> Index:
@@ -346,15 +438,16 @@ def save(index: Index, key: str, path: Path) -> None:
     import numpy as np
 
     meta = json.dumps({"format": FORMAT, "passages": key, "ids": index.ids}, ensure_ascii=False).encode()
+    arrays: dict[str, Any] = {
+        "starts": index.starts,
+        "vectors": index.vectors,
+        "hashes": index.hashes,
+        "kinds": index.kinds,
+    }
+    if len(index.vectors) > LARGE and key:
+        arrays["cells"] = index.cells
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        meta=np.frombuffer(meta, dtype=np.uint8),
-        starts=index.starts,
-        vectors=index.vectors,
-        hashes=index.hashes,
-        kinds=index.kinds,
-    )
+    np.savez(buffer, meta=np.frombuffer(meta, dtype=np.uint8), **arrays)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
