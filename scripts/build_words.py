@@ -24,7 +24,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         cache = options.cache or Path(scratch)
         cache.mkdir(parents=True, exist_ok=True)
-        listed = read_member(WORDS, cache).decode("utf-8-sig").split()[::2]
+        lines = read_member(WORDS, cache).decode("utf-8-sig").splitlines()
+    listed = (line.split()[0] for line in lines if line.strip())
     words = sorted({word for word in listed if len(word) >= SHORTEST and word.isascii() and word.isalpha()})
     TARGET.write_bytes(zlib.compress(("\n" + "\n".join(words) + "\n").encode(), 9))
     print(f"{len(words)} words, {TARGET.stat().st_size} bytes")

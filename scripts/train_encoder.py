@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing inst
 
 import numpy as np  # noqa: E402  (the path comes first)
 import torch  # noqa: E402
-from eval_search import FROZEN, Query, interval, mode_ranker, read_queries, score  # noqa: E402
+from eval_search import FROZEN, TRAINING, Query, interval, mode_ranker, read_queries, score  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch.nn.functional import cross_entropy, normalize  # noqa: E402
@@ -48,7 +48,6 @@ from kb.search.index import open_index  # noqa: E402
 from kb.search.models import expanded  # noqa: E402
 from kb.store import Store  # noqa: E402
 
-TRAINING = ROOT / "scripts" / "training_queries.jsonl"
 BATCH = 48
 MAX_TOKENS = 96
 """Of a text while training; longer passages are cut."""
@@ -194,9 +193,13 @@ def compare(store: Store, training: Sequence[Query], frozen: Sequence[Query], re
 
 def write(model: Model, tune: str, folder: Path) -> None:
     """Keep what was learnt: a sentence-transformers folder, and the bundled form where the matrices are as before."""
-    shutil.copytree(expanded(), folder)
+    shutil.copytree(expanded(), folder, ignore=shutil.ignore_patterns("made.json"))
     learnt = {name: tensor.detach().cpu() for name, tensor in model.bert.state_dict().items()}
-    save_file({name: tensor.contiguous() for name, tensor in learnt.items()}, folder / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in learnt.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     if tune == "norms":
         shipped = shipped_data() / "encoder"
         shutil.copytree(shipped, folder / "encoder")

@@ -171,22 +171,21 @@ def blend_words(parts: Parts) -> dict[str, float]:
     return {id: words.get(id, 0.0) + NAME_WEIGHT * names.get(id, 0.0) for id in words.keys() | names.keys()}
 
 
-def blend_all(parts: Parts, found: Found, place: Mapping[str, int], n: int, share: float = LEXICAL_SHARE) -> Scores:
+def blend_all(parts: Parts, found: Found, place: Mapping[str, int], n: int) -> Scores:
     """The score of every concept that was compared: (C,). One that shares no word has the lexical score 0.
 
     Args:
         place: Where the concepts that share words stand in `found`.
         n: How many concepts there are.
-        share: Weight of the lexical side, in [0, 1]; nothing where no concept shares a word.
     """
     blend: Scores = (found.scores.astype("f8") - found.mean) / found.spread
     if words := parts["lexical"]:
         mean = sum(words.values()) / n
         spread = ((sum((score - mean) ** 2 for score in words.values()) + (n - len(words)) * mean**2) / n) ** 0.5
         spread = spread if spread > 1e-6 * mean else 1.0  # all alike but for rounding
-        blend = (1 - share) * blend - share * mean / spread
+        blend = (1 - LEXICAL_SHARE) * blend - LEXICAL_SHARE * mean / spread
         for id, score in words.items():
-            blend[place[id]] += share * score / spread
+            blend[place[id]] += LEXICAL_SHARE * score / spread
     for id, named in parts["name"].items():
         blend[place[id]] += NAME_WEIGHT * named
     return blend
