@@ -136,9 +136,8 @@ def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], d
         session.note(f"nothing fits '{answer.query}' well", f"没有找到与“{answer.query}”很相符的概念", style="yellow")
     session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
     served = loaded[0].encoder if loaded else None
-    by = f"{served.name}, {served.device}" if served else "BM25"
-    by += f", {served.runtime}" if served and explain else ""
-    session.note(f"{mode} search, {by}", f"{MODES[mode]}，{by}")
+    by = [served.name, served.device, *[served.runtime] * explain] if served else ["BM25"]
+    session.note(", ".join([f"{mode} search", *by]), "，".join([MODES[mode], *by]))
     if served and served.runtime == "torch" and served.name == BUNDLED and device == "auto":
         session.note(
             'torch takes seconds to start: device = "cpu" in config.toml answers single queries at once',
