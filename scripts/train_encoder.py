@@ -44,7 +44,7 @@ from kb.paths import shipped_data  # noqa: E402
 from kb.search.encoder import PREFIX  # noqa: E402
 from kb.search.expand import MATRICES, NORMS  # noqa: E402
 from kb.search.hybrid import Mode, Semantic  # noqa: E402
-from kb.search.index import open_index  # noqa: E402
+from kb.search.kept import open_index  # noqa: E402
 from kb.search.models import expanded  # noqa: E402
 from kb.store import Store  # noqa: E402
 
@@ -151,7 +151,7 @@ def halves(ids: Sequence[str], seed: int) -> tuple[set[str], set[str]]:
 
 def scores(store: Store, model: Model, queries: Sequence[Query], mode: Mode, scratch: Path) -> list[float]:
     """The reciprocal rank of every query with this encoder."""
-    index = open_index(store, model, [scratch], lambda done, total: None)
+    index = open_index(store, model, scratch / "shipped", scratch, lambda done, total: None)
     ranker = mode_ranker(store, Semantic(model, index), mode)
     return [seen.mrr for seen in score(ranker, queries)]
 

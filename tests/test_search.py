@@ -15,7 +15,8 @@ from conftest import ROOT, SAMPLE
 from kb.cli.app import main
 from kb.errors import KbError
 from kb.search.hybrid import Semantic, blend_all, search, search_all
-from kb.search.index import CANDIDATES, CHUNK, Found, Index, open_index
+from kb.search.index import CANDIDATES, CHUNK, Found, Index
+from kb.search.kept import open_index
 from kb.search.lexical import lexical_scores
 from kb.search.models import open_encoder
 from kb.search.names import name_scores
@@ -366,10 +367,10 @@ def test_the_frozen_queries_are_answered_as_well_as_when_they_were_measured(ship
     ranker = mode_ranker(shipped, open_semantic(shipped), "hybrid")
     scores = score(ranker, queries)
     assert len(queries) >= 200
-    assert np.mean([s.mrr for s in scores]) >= 0.91
-    assert np.mean([s.hit5 for s in scores]) >= 0.96
+    assert np.mean([s.mrr for s in scores]) >= 0.93
+    assert np.mean([s.hit5 for s in scores]) >= 0.975
     crosslingual = [s.mrr for s, query in zip(scores, queries, strict=True) if query.style == "crosslingual"]
-    assert np.mean(crosslingual) >= 0.8
+    assert np.mean(crosslingual) >= 0.85
     for style in ("pinyin", "typo"):
         first = [s.hit1 for s, query in zip(scores, queries, strict=True) if query.style == style]
         assert np.mean(first) >= 0.9, style

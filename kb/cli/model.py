@@ -106,7 +106,7 @@ def _list(session: Session, as_json: bool) -> None:
 
 def _info(session: Session, name: str, device: str, as_json: bool) -> None:
     from kb.paths import cache_dir, shipped_data
-    from kb.search.index import slug_of
+    from kb.search.kept import slug_of
     from kb.search.models import BUNDLED, is_bundled, locate, open_encoder
 
     folder = shipped_data() / "encoder" if is_bundled(name) else locate(name)

@@ -11,7 +11,7 @@ from kb.search.index import CHUNK, Notify
 
 @contextmanager
 def embedding(session: Session) -> Iterator[Notify]:
-    """A listener for `kb.search.index.open_index`; what it shows on a terminal is gone afterwards."""
+    """A listener for `kb.search.kept.open_index`; what it shows on a terminal is gone afterwards."""
     if not session.notes.is_terminal:
         said: list[int] = []
 

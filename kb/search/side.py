@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kb.paths import cache_dir, shipped_data
 from kb.search.hybrid import Semantic
-from kb.search.index import Notify, open_index
+from kb.search.index import Notify
+from kb.search.kept import open_index
 from kb.search.models import open_encoder
 from kb.store import Store
 
