@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -52,6 +53,8 @@ def write_all(files: dict[Path, bytes]) -> None:
     try:
         for path, content in files.items():
             beside[path].write_bytes(content)
+            if path.exists():
+                beside[path].chmod(stat.S_IMODE(path.stat().st_mode))
         for path, temporary in beside.items():
             temporary.replace(path)
     finally:

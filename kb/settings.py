@@ -81,6 +81,7 @@ def save_setting(key: str, value: str) -> Path:
     Raises:
         KbError: the file is broken already, or cannot be written.
     """
+    import errno
     import json
     import re
     import tomllib
@@ -103,8 +104,11 @@ def save_setting(key: str, value: str) -> Path:
         raise KbError(wrong, Bilingual(f"set it by hand: {written}", f"请手动设置：{written}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path.resolve(), text.encode())  # a link to the file stays one
-    except OSError as error:
+        target = path.resolve()  # a link to the file stays one
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
+        write_atomically(target, text.encode())
+    except (OSError, RuntimeError) as error:  # the latter for links that go round
         raise KbError(Bilingual(f"cannot write {path}: {error}", f"无法写入 {path}：{error}")) from error
     return path
 

@@ -239,6 +239,7 @@ def stub_runtimes(
     monkeypatch.setattr("kb.search.encoder.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
     monkeypatch.setattr(models, "TorchEncoder", lambda folder, device, name: opened(f"torch {device}"))
     monkeypatch.setattr(models, "expanded", lambda: Path("expanded"))
+    monkeypatch.setattr("kb.runner.choose_device", lambda device: device)
 
 
 # --- the hub
@@ -310,6 +311,28 @@ def test_a_choice_is_kept_and_every_other_line_stays(tmp_path: Path, capsys: pyt
     assert BUNDLED in capsys.readouterr().err
 
 
+def test_a_choice_keeps_the_mode_of_the_file_and_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    real = tmp_path / "real.toml"
+    real.write_text('language = "en"\n')
+    real.chmod(0o600)
+    (tmp_path / "config" / "config.toml").symlink_to(real)
+    with pytest.raises(SystemExit):
+        main(["model", "use", "bundled"])
+    assert real.read_text() == 'language = "en"\nmodel = ""\n'
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "config" / "config.toml").is_symlink()
+
+
+def test_a_configuration_that_links_to_itself_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").symlink_to("config.toml")
+    with pytest.raises(SystemExit) as ended:
+        main(["model", "use", "bundled"])
+    assert ended.value.code == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
 def test_a_model_that_does_not_load_is_not_chosen(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main(["model", "use", str(tmp_path / "nothing")])
@@ -338,6 +361,9 @@ def test_any_sentence_transformers_model_serves(
         assert (answer["model"], answer["device"], answer["runtime"]) == (str(folder), "cpu", "torch")
     (index,) = (tmp_path / "cache" / "index").iterdir()
     assert "tiny-e5" in index.name
+    monkeypatch.setattr(models.TorchEncoder, "encode", lambda self, texts, side="query": np.ones((2, 1)))
+    with pytest.raises(KbError, match="the same vector"):
+        open_encoder(str(folder), "cpu")
     (folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(SystemExit) as ended:
         main(["search", "abc", "--model", str(folder)])

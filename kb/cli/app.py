@@ -104,6 +104,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         _reader_left()
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            _complain(
+                Bilingual(f"{error.filename}: {error.strerror}", f"{error.filename}：没有权限").of(language),
+                Bilingual("make it readable for you, or move it away", "请修改其权限，或将其移走").of(language),
+            )
+            sys.exit(1)
         if error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         _complain(
@@ -207,6 +213,7 @@ def _in_language(annotation: Any, language: Language) -> Any:
     kind, info = get_args(annotation)
     info = copy.copy(info)
     en, _, zh = (info.help or "").partition(_BREAK)
+    zh = re.sub(r"([，；、。：）])(?=.)", r"\1 ", zh)  # where a narrow column may break the line
     info.help = zh or en if language == "zh" else en
     return Annotated[kind, info]
 
@@ -229,7 +236,7 @@ def _language(given: list[str]) -> Language:
             lang = word.removeprefix("--lang=")
     try:
         return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language
-    except KbError:  # a broken configuration is told of when the command starts
+    except (KbError, OSError):  # a broken configuration is told of when the command starts
         return "zh" if lang == "zh" else "en" if lang == "en" else locale_language()
 
 
@@ -243,7 +250,7 @@ _IN_CHINESE = (
     (r"Invalid value for (.+?): ", r"\1 的值无效："),
     (r"(\S+) is not in the range (.+?)\.$", r"\1 不在范围 \2 之内"),
     (r"(\S+) is not one of (.+)", r"\1 不在 \2 之中"),
-    (r"(\S+) is not a valid (?:int|integer|float)\.?", r"\1 不是数字"),
+    (r"(\S+) is not a valid (?:int|integer|float)(?: range)?\.?", r"\1 不是有效的数字"),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kb.cli.app import both
+from kb.cli.plain import printable
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
@@ -58,13 +59,13 @@ def command(
             metavar="FILE",
             help=both(
                 "Answer every line of a file (- for standard input), one JSON document a line.",
-                "逐行回答文件中的查询（- 为标准输入），每行输出一个 JSON。",
+                "逐行回答文件中的查询，每行输出一个 JSON；- 为标准输入。",
             ),
             show_default=False,
         ),
     ] = "",
     explain: Annotated[
-        bool, typer.Option("--explain", help=both("Show why each was found.", "显示每条结果的得分来源。"))
+        bool, typer.Option("--explain", help=both("Show why each was found.", "显示得分来源。"))
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
 ) -> int:
@@ -75,7 +76,7 @@ def command(
         raise typer.BadParameter(
             session.say("give a query or --queries, not both", "查询与 --queries 只能用一个"), param_hint="--queries"
         )
-    if not queries and not text:
+    if not queries and not printable(text).strip("\u200b\ufeff \n\t"):
         raise KbError(
             Bilingual("an empty query", "查询为空"),
             Bilingual('kb search "vanishing gradient"', 'kb search "梯度消失"'),
@@ -104,7 +105,7 @@ def command(
 
 
 def _lines(file: str) -> list[str]:
-    """The queries of a file, one a line; what is not UTF-8 in them is replaced."""
+    """The queries of a file, one a line."""
     try:
         data = sys.stdin.buffer.read() if file == "-" else at_home(file).read_bytes()
     except (OSError, ValueError) as error:
@@ -113,7 +114,14 @@ def _lines(file: str) -> list[str]:
             Bilingual(f"cannot read {file}: {reason}", f"无法读取 {file}：{reason}"),
             Bilingual("one query a line, in UTF-8", "每行一个查询，UTF-8 编码"),
         ) from error
-    return data.decode("utf-8-sig", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n") if data else []
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise KbError(
+            Bilingual(f"{file} is not UTF-8", f"{file} 不是 UTF-8 编码"),
+            Bilingual("iconv -f gbk -t utf-8 converts what Windows saved", "可用 iconv -f gbk -t utf-8 转换"),
+        ) from error
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]:
@@ -133,7 +141,8 @@ def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], d
     if answer.reading.changed:
         session.note(f"read as: {answer.reading.text}", f"理解为：{answer.reading.text}", style="yellow")
     if answer.weak:
-        session.note(f"nothing fits '{answer.query}' well", f"没有找到与“{answer.query}”很相符的概念", style="yellow")
+        asked = answer.query if len(answer.query) <= 60 else answer.query[:60] + "…"
+        session.note(f"nothing fits '{asked}' well", f"没有找到与“{asked}”很相符的概念", style="yellow")
     session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
     served = loaded[0].encoder if loaded else None
     by = [served.name, served.device, *[served.runtime] * explain] if served else ["BM25"]

@@ -65,9 +65,16 @@ def _ways(device: str) -> Iterator[Callable[[], Encoder]]:
         yield lambda: OnnxEncoder(folder, device="cuda" if device == "auto" else device)
     gpu = torch_gpu() if device == "auto" else device
     if gpu not in ("", "cpu"):
-        yield lambda: TorchEncoder(expanded(), gpu, BUNDLED)
+        yield lambda: _bundled_on_torch(gpu)
     if device in ("auto", "cpu"):
         yield lambda: OnnxEncoder(folder)
+
+
+def _bundled_on_torch(device: str) -> Encoder:
+    from kb.runner import choose_device
+
+    chosen = choose_device(device)  # before 90 MB are written for it
+    return TorchEncoder(expanded(), chosen, BUNDLED)
 
 
 def expanded() -> Path:
@@ -115,14 +122,16 @@ def locate(model: str) -> Path:
     if not is_folder(folder):
         place = hub_cache() / f"models--{model.replace('/', '--')}"
         short = hub_cache() / f"models--sentence-transformers--{model}"
-        found = _snapshot(place) or _snapshot(short)
+        try:
+            found = _snapshot(place) or _snapshot(short)
+        except (OSError, ValueError):  # a name that is too long, for one
+            found = None
         if found is None:
+            is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) is not None
+            more = Bilingual(f"; kb model use {model} --fetch downloads it", f"；kb model use {model} --fetch 可下载")
             raise KbError(
-                Bilingual(f"no model '{model}' on this machine", f"本机没有模型“{model}”"),
-                Bilingual(
-                    f"{_LIST.en}; kb model use {model} --fetch downloads it",
-                    f"{_LIST.zh}；kb model use {model} --fetch 可下载",
-                ),
+                Bilingual(f"no model '{model[:80]}' on this machine", f"本机没有模型“{model[:80]}”"),
+                Bilingual(_LIST.en + more.en, _LIST.zh + more.zh) if is_name else _LIST,
             )
         folder = found
     check(folder)
@@ -239,6 +248,12 @@ class TorchEncoder:
         is_e5 = re.search(r"(?<![a-z0-9])e5(?![a-z0-9])", Path(name).name.lower())
         if is_e5 and not any(self.model.prompts.values()):
             self.model.prompts = {"query": "query: ", "document": "passage: "}  # which its authors ask for
+        one, other = self.encode(["gradient descent 梯度下降", "a picture of 7 cats"])
+        if abs(one @ other) > 0.9999:
+            raise KbError(
+                Bilingual(f"{folder} gives every text the same vector", f"{folder} 对任何文本都给出同一个向量"),
+                Bilingual("is its tokenizer there? copy the whole folder", "分词器文件是否齐全？请拷贝整个文件夹"),
+            )
 
     def encode(self, texts: Sequence[str], side: Side = "query") -> NDArray[np.float32]:
         """Unit rows, float32: (N, D)."""

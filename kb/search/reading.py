@@ -148,7 +148,10 @@ def _nearest_word(store: Store, piece: str) -> str:
     from rapidfuzz.distance import OSA
 
     word = piece.casefold()
-    near = process.extract(word, _name_words(store), scorer=OSA.distance, score_cutoff=1 + (len(word) >= 8), limit=4)
+    near = process.extract(word, _name_words(store), scorer=OSA.distance, score_cutoff=1 + (len(word) >= 8), limit=8)
+    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?))"
+    whole = {key for (key,) in store.query(sql, (json.dumps([name for name, *_ in near]),))} if near else set()
+    near.sort(key=lambda found: (found[1], found[0] not in whole))
     is_name = len(word) < 6 or not (piece.islower() or piece[1:].islower())
     for name, distance, _ in near:
         alike, swapped = name[0] == word[0], sorted(name) == sorted(word)
