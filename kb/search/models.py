@@ -268,7 +268,7 @@ class TorchEncoder:
             except RuntimeError as error:  # torch's own kind for this is one, and only newer versions have it
                 if "out of memory" not in str(error) or size == 1:
                     raise
-                size //= 4
+                size = max(1, size // 4)
 
 
 def _load(folder: Path, device: str) -> Any:
