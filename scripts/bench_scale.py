@@ -2,6 +2,7 @@
 
 python scripts/bench_scale.py                       # the shipped concepts, then 100,000 made from them
 python scripts/bench_scale.py --concepts 10000
+python scripts/bench_scale.py --texts 100000 --device cuda    # texts a second on the CPU and on a GPU instead
 
 The made concepts have names of their own, sentences of shipped entries in new combinations, and the shipped vectors
 with noise: as many words and vectors a concept as there are now. Times are medians over the frozen queries, in one
@@ -32,7 +33,8 @@ sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing inst
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
 from kb.compile import TABLES, pinyin  # noqa: E402
 from kb.search.hybrid import Semantic, search_all  # noqa: E402
-from kb.search.index import Index  # noqa: E402
+from kb.search.index import CHUNK, Index  # noqa: E402
+from kb.search.models import open_encoder  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
 from kb.store import Store  # noqa: E402
 from kb.surface import fold  # noqa: E402
@@ -149,10 +151,34 @@ def recall(side: Semantic, queries: list[str]) -> tuple[float, float]:
     return float(np.mean(first)), float(np.mean(ten))
 
 
+def throughput(store: Store, n: int, device: str) -> None:
+    """Embed n passages on the CPU and on another device, in turn, and say how far the vectors agree."""
+    passages = [text for (text,) in store.query("SELECT text FROM passage ORDER BY rowid")]
+    draw = random.Random(0)
+    texts = [f"{draw.choice(passages)} {i}" for i in range(n)]
+    some: dict[str, Any] = {}
+    for wanted in dict.fromkeys(("cpu", device)):
+        encoder = open_encoder("", wanted)
+        encoder.encode(texts[:256], "passage")  # libraries and kernels are loaded when the clock starts
+        start = time.perf_counter()
+        for at in range(0, n, CHUNK * 16):
+            encoder.encode(texts[at : at + CHUNK * 16], "passage")
+        rate = n / (time.perf_counter() - start)
+        some[wanted] = encoder.encode(texts[:64], "passage")
+        print(f"{encoder.device}, {encoder.runtime}: {rate:.0f} texts a second", flush=True)
+    print(f"least cosine between the two: {(some['cpu'] * some[device]).sum(1).min():.5f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--concepts", type=int, default=100_000)
-    n = parser.parse_args().concepts
+    parser.add_argument("--texts", type=int, help="embed so many texts instead")
+    parser.add_argument("--device", default="auto", help="with --texts: besides the CPU")
+    options = parser.parse_args()
+    if options.texts:
+        throughput(open_base().store, options.texts, options.device)
+        return
+    n = options.concepts
     queries = [json.loads(line)["q"] for line in FROZEN.read_text(encoding="utf-8").splitlines()]
     base = open_base()
     side = open_semantic(base.store, device="cpu")
