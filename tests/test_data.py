@@ -14,6 +14,7 @@ import networkx as nx
 import pytest
 import yaml
 from conftest import ROOT
+from rapidfuzz import fuzz, process
 
 from kb import wiki
 from kb.compile import pinyin
@@ -24,6 +25,7 @@ from kb.model import Concept
 from kb.runner import demo_ids
 from kb.source import load
 from kb.store import Store, open_store
+from kb.surface import fold
 from kb.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
 
 DATA = ROOT / "data" / "concepts.yaml"
@@ -110,6 +112,15 @@ def test_formulas_are_shown_without_a_trace_of_latex(concepts: list[Concept]) ->
 def test_questions_are_told_apart(concepts: list[Concept]) -> None:
     asked = Counter(ask for concept in concepts for asks in concept.asks.values() for ask in asks)
     assert [ask for ask, n in asked.items() if n > 1] == []
+
+
+def test_no_question_resembles_a_frozen_query(concepts: list[Concept]) -> None:
+    """What the search is measured with must not stand in what it searches."""
+    lines = (ROOT / "tests" / "data" / "search_queries.jsonl").read_text("utf-8").splitlines()
+    frozen = [fold(json.loads(line)["q"]) for line in lines]
+    asked = [ask for concept in concepts for asks in concept.asks.values() for ask in asks]
+    nearest = {ask: process.extractOne(fold(ask), frozen, scorer=fuzz.ratio)[1] for ask in asked}
+    assert [ask for ask, likeness in nearest.items() if likeness >= 75] == []
 
 
 def test_sources_are_told_by_their_addresses(concepts: list[Concept]) -> None:

@@ -342,7 +342,7 @@ def test_similar_leaves_out_what_is_linked(store: Store, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_curators_links_are_near(shipped: Store) -> None:
-    """Of the five nearest concepts, two thirds are linked when measured; by lot it would be one in ten."""
+    """Of the five nearest concepts, two thirds are linked when measured; by lot it would be one in sixteen."""
     index = open_semantic(shipped).index
     near = [other for id in index.ids for other in similar(shipped, index, id, 5, linked=True)]
     assert np.mean([bool(other.relations) for other in near]) > 0.5

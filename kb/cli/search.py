@@ -93,7 +93,7 @@ def command(
 
     if queries:
         lines = _lines(queries)
-        for answer in search_all(session.store, lines, k=n, mode=mode, semantic=load):  # type: ignore[arg-type]
+        for answer in search_all(session.store, lines, k=n, mode=mode, semantic=load):  # type: ignore[arg-type]  # see above
             session.print_json(_served(answer, mode, loaded), indent=None)
         return 0
     answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above

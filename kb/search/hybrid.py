@@ -30,8 +30,8 @@ NAME_WEIGHT = 2.0
 BATCH = 64
 """Queries that are encoded together."""
 WEAK = 0.25
-"""Below this nearness a hit that the query does not name is weak: so are 6 of 10 questions about other things, and 2
-to 7 of 100 about these. It only dims what is shown."""
+"""Below this nearness a hit that the query does not name is weak: so are 6 of 10 questions about other things, and 3
+to 8 of 100 about these. It only dims what is shown."""
 
 
 @dataclass(frozen=True, slots=True)

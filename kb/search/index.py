@@ -125,7 +125,7 @@ class Index:
         """How near every concept is to one, by its place: (N,).
 
         For each passage of either, the cosine of the other's nearest one; their mean over the one's passages and over
-        the other's count alike. Of nine ways to compare, this one ranks the links that curators wrote highest.
+        the other's count alike. Of a dozen ways to compare, this one ranks the links that curators wrote highest.
         """
         import numpy as np
 
