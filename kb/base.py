@@ -35,10 +35,23 @@ def open(path: str | Path | None = None) -> KnowledgeBase:
 
 
 class KnowledgeBase:
-    """Concepts by name, by meaning, and as a graph; iterating yields every concept, by id."""
+    """Concepts by name, by meaning, and as a graph; iterating yields every concept, by id.
+
+    It may be used from several threads, and in a `with` statement, which closes it.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        self.store.close()
 
     def __iter__(self) -> Iterator[Concept]:
         return self.store.concepts()

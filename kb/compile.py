@@ -6,14 +6,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from kb import wiki
 from kb.graph import build_graph, learning_path
 from kb.model import Concept
 from kb.pinyin import readings
-from kb.source import load
+from kb.source import Source, load
 from kb.surface import fold, strip_tones
 from kb.text import LANGUAGES
 from kb.words import words
@@ -37,13 +36,13 @@ CREATE VIRTUAL TABLE lexical USING fts5 (id UNINDEXED, names, summary, asks, bod
 PLACES = ("ask", "prose", "name")
 
 
-def compile_into(connection: sqlite3.Connection, data: Path, overlay: Path | None, meta: dict[str, str]) -> None:
-    """Fill an empty database from a concepts file and its overlay.
+def compile_into(connection: sqlite3.Connection, sources: Sequence[Source], meta: dict[str, str]) -> None:
+    """Fill an empty database from a concepts file and its overlays.
 
     Raises:
         KbError: the data cannot be loaded; nothing has been written to the database then.
     """
-    concepts = load(data, overlay)
+    concepts = load(sources)
     passages = [row for concept in concepts for row in make_passages(concept)]
     digest = hashlib.sha256("\0".join("\0".join(row) for row in passages).encode()).hexdigest()
     connection.executescript(TABLES)

@@ -13,7 +13,7 @@ from pathlib import Path
 from kb import prose, wiki
 from kb.formula import to_terminal
 from kb.model import Concept
-from kb.source import Entry, Problem, check_entries, make_concept, merge, read_entries
+from kb.source import Entry, Problem, Source, make_concept, read_all
 from kb.surface import fold
 from kb.text import LANGUAGES, Bilingual
 from kb.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
@@ -35,15 +35,11 @@ def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None)
     Raises:
         KbError: the file cannot be read at all.
     """
-    entries, problems = read_entries(path)
-    problems += [*check_entries(entries), *_order(entries)]
-    if overlay is not None:
-        extra, more = read_entries(overlay)
-        known = {entry.id for entry in entries}
-        problems += [*more, *check_entries([entry for entry in extra if entry.id not in known])]
-        entries = merge(entries, extra)
+    sources = [Source.open(file) for file in (path, overlay) if file is not None]
+    entries, problems = read_all(sources)
+    problems += _order([entry for entry in entries if entry.file == path.name])
     broken = {problem.id for problem in problems}
-    sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken}
+    sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken and entry.is_whole}
     names = {entry.id for entry in entries}
     for entry, concept in sound.values():
         found = [
@@ -164,7 +160,7 @@ def _links(concept: Concept, names: set[str]) -> Iterator[Finding]:
 
 def _order(entries: Sequence[Entry]) -> Iterator[Problem]:
     for before, entry in itertools.pairwise(entries):
-        if entry.id < before.id:
+        if entry.id < before.id and entry.line > before.line:
             yield entry.problem(
                 "id", Bilingual(f"out of order: before '{before.id}'", f"顺序错误：应在“{before.id}”之前")
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,29 @@ import yaml
 
 from kb.errors import KbError
 from kb.fields import ENTRY, Field, record
+from kb.files import read_named
 from kb.model import Concept
-from kb.text import Bilingual
+from kb.nodes import compose
+from kb.text import Bilingual, short
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is ten times faster
+_UNREADABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML allows in no text, unless it is written as an escape."""
+
+
+class Source(NamedTuple):
+    """A concepts file, read once: whatever is derived from it is derived from these bytes."""
+
+    path: Path
+    data: bytes
+
+    @classmethod
+    def open(cls, path: Path) -> Source:
+        """Read the file.
+
+        Raises:
+            KbError: it cannot be read, or is no file.
+        """
+        return cls(path, read_named(path).data)
 
 
 class Problem(NamedTuple):
@@ -28,8 +48,8 @@ class Problem(NamedTuple):
 
     def said(self, language: str) -> str:
         """`file:line: id.field: what is wrong`."""
-        place = ": ".join(part for part in (self.id, self.field) if part)
-        return f"{self.file}:{self.line}: {place}: {self.message.zh if language == 'zh' else self.message.en}"
+        parts = (short(self.id), short(self.field), self.message.zh if language == "zh" else self.message.en)
+        return f"{self.file}:{self.line}: {': '.join(part for part in parts if part)}"
 
 
 @dataclass(slots=True)
@@ -45,60 +65,91 @@ class Entry:
     def id(self) -> str:
         return str(self.values.get("id", "?"))
 
+    @property
+    def is_whole(self) -> bool:
+        """Every needed field was read."""
+        return all(key in self.values for key, field in ENTRY.items() if field.needed)
+
     def problem(self, field: str, message: Bilingual) -> Problem:
         """A problem with a field of this entry, at its line."""
         return Problem(self.file, self.lines.get(field.split(".")[0].split("[")[0], self.line), self.id, field, message)
 
 
-def read_entries(path: Path) -> tuple[list[Entry], list[Problem]]:
+def read_entries(source: Source) -> tuple[list[Entry], list[Problem]]:
     """Read a concepts file, or as much of it as can be read.
 
     Returns:
         The entries in file order, and every structural problem.
 
     Raises:
-        KbError: the file cannot be opened, is not UTF-8, or is not YAML.
+        KbError: the file is not UTF-8, or is not YAML.
     """
-    root = _compose(path)
+    root = _compose(source)
     if root is None:
         return [], []
+    file = source.path.name
     if not isinstance(root, yaml.SequenceNode):
         wrong = Bilingual("the file is not a list of entries", "文件不是条目列表")
-        return [], [Problem(path.name, root.start_mark.line + 1, "", "", wrong)]
+        return [], [Problem(file, root.start_mark.line + 1, "", "", wrong)]
     problems: list[Problem] = []
-    entries = [_read_entry(path, node, problems) for node in root.value]
+    entries = [_read_entry(file, node, problems) for node in root.value]
     return [entry for entry in entries if entry.values.get("id")], problems
 
 
-def _compose(path: Path) -> yaml.Node | None:
+def _compose(source: Source) -> yaml.Node | None:
+    path = source.path
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise KbError(Bilingual(f"cannot read {path}: {why}", f"无法读取 {path}：{why}")) from error
+        text = source.data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise KbError(Bilingual(f"{path} is not UTF-8", f"{path} 不是 UTF-8 编码")) from error
-    except (yaml.YAMLError, RecursionError) as error:
+        line = source.data.count(b"\n", 0, error.start) + 1
+        raise KbError(Bilingual(f"{path}:{line}: not UTF-8", f"{path}:{line}：不是 UTF-8 编码")) from error
+    if odd := _UNREADABLE.search(text):
+        line, code = text.count("\n", 0, odd.start()) + 1, f"U+{ord(odd[0]):04X}"
+        raise KbError(
+            Bilingual(f"{path}:{line}: a control character, {code}", f"{path}:{line}：含控制字符 {code}"),
+            Bilingual("remove it, or save the file as UTF-8", "请删除该字符，或将文件保存为 UTF-8"),
+        )
+    try:
+        return compose(text)
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        at, why = f":{mark.line + 1}" if mark else "", getattr(error, "problem", None) or "nested too deeply"
+        at, why = f":{mark.line + 1}" if mark else "", getattr(error, "problem", None) or str(error)
         raise KbError(Bilingual(f"{path}{at}: not YAML: {why}", f"{path}{at}：不是合法的 YAML：{why}")) from error
 
 
-def _read_entry(path: Path, node: yaml.Node, problems: list[Problem]) -> Entry:
+def _read_entry(file: str, node: yaml.Node, problems: list[Problem]) -> Entry:
     """Read one entry with nothing required: an overlay may hold only what it adds."""
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    named = {key.value: child for key, child in pairs if isinstance(key, yaml.ScalarNode)}
     lines = {key.value: key.start_mark.line + 1 for key, _ in pairs if isinstance(key, yaml.ScalarNode)}
-    name = next((child.value for key, child in pairs if key.value == "id"), "?")
+    id = named.get("id")
+    name = id.value.strip() if isinstance(id, yaml.ScalarNode) else "?"
 
     def report(at: yaml.Node, field: str, message: Bilingual) -> None:
-        problems.append(Problem(path.name, at.start_mark.line + 1, str(name), field, message))
+        problems.append(Problem(file, at.start_mark.line + 1, name, field, message))
 
     optional = {key: Field(field.kind, field.doc) for key, field in ENTRY.items()}
     values = record(optional).read(node, "", report) or {}
-    entry = Entry(path.name, node.start_mark.line + 1, values, lines)
+    entry = Entry(file, node.start_mark.line + 1, values, lines)
     if isinstance(node, yaml.MappingNode) and "id" not in lines:
         problems.append(entry.problem("id", Bilingual("missing", "缺失")))
     return entry
+
+
+def read_all(sources: Sequence[Source]) -> tuple[list[Entry], list[Problem]]:
+    """The entries of a file with overlays laid over them, and every structural problem of each.
+
+    Raises:
+        KbError: a file is not UTF-8, or is not YAML.
+    """
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for source in sources:
+        read, wrong = read_entries(source)
+        known = {entry.id for entry in entries}
+        problems += wrong + check_entries([entry for entry in read if entry.id not in known])
+        entries = merge(entries, read) if entries else read
+    return entries, problems
 
 
 def merge(base: Sequence[Entry], overlay: Iterable[Entry]) -> list[Entry]:
@@ -143,28 +194,27 @@ def check_entries(entries: Sequence[Entry]) -> list[Problem]:
     return problems
 
 
-def load(path: Path, overlay: Path | None = None) -> list[Concept]:
-    """The concepts of a file, an overlay laid over them, sorted by id.
+def load(sources: Sequence[Source]) -> list[Concept]:
+    """The concepts of a file, overlays laid over them, sorted by id.
 
     Raises:
-        KbError: a file cannot be read, or is wrong in structure; every problem is named with its place.
+        KbError: a file is wrong in structure; every problem is named with its place.
     """
-    entries, problems = read_entries(path)
-    problems += check_entries(entries)
-    if overlay is not None:
-        extra, more = read_entries(overlay)
-        known = {entry.id for entry in entries}
-        problems += more + check_entries([entry for entry in extra if entry.id not in known])
-        entries = merge(entries, extra)
+    entries, problems = read_all(sources)
     if problems:
-        shown = sorted(set(problems))[:10]
-        files = ", ".join(sorted({problem.file for problem in problems}))
-        more_en = f"\n… and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise KbError(
-            Bilingual(f"{files}: {len(problems)} problem(s)", f"{files}：{len(problems)} 处问题"),
-            Bilingual(
-                "\n".join(p.said("en") for p in shown) + more_en + "\nkb lint FILE shows them all",
-                "\n".join(p.said("zh") for p in shown) + more_en + "\n用 kb lint FILE 查看全部",
-            ),
-        )
+        raise _refusal(problems)
     return sorted((make_concept(entry) for entry in entries), key=lambda concept: concept.id)
+
+
+def _refusal(problems: Sequence[Problem]) -> KbError:
+    shown = sorted(set(problems))[:10]
+    files = ", ".join(sorted({problem.file for problem in problems}))
+    more_en = f"\n… and {len(problems) - 10} more" if len(problems) > 10 else ""
+    more_zh = f"\n……另有 {len(problems) - 10} 处" if len(problems) > 10 else ""
+    return KbError(
+        Bilingual(f"{files}: {len(problems)} problem(s)", f"{files}：{len(problems)} 处问题"),
+        Bilingual(
+            "\n".join(p.said("en") for p in shown) + more_en + "\nkb lint FILE shows them all",
+            "\n".join(p.said("zh") for p in shown) + more_zh + "\n用 kb lint FILE 查看全部",
+        ),
+    )

@@ -1,8 +1,8 @@
 """The SQLite snapshot of the knowledge base: opened in a millisecond, rebuilt by itself, safe to lose.
 
-A snapshot belongs to one set of source files. It is fresh while their size and time stand; where these differ,
-their hash decides. It is built beside its place and renamed into it, so several processes may do so at once; where the
-cache cannot be written, it lives in memory for the one command.
+A snapshot belongs to one set of source files. It is fresh while these look the same from outside: size, times, inode;
+where they do not, their hash decides. It is never written in place, so several processes may build it at once and a
+crash leaves the old one; where the cache cannot be written, it lives in memory for the one command.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,14 +20,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kb import __version__
 from kb.errors import KbError
+from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.surface import fold, strip_tones
-from kb.text import Bilingual
+from kb.text import Bilingual, short, whole
 
 if TYPE_CHECKING:
     from kb.model import Concept
 
-SCHEMA = f"6-{__version__}"
-
+SCHEMA = f"7-{__version__}"
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a change of a file shows in its times, on every file system."""
+KEPT = 8
+"""Snapshots of other knowledge bases, and of other versions, that are kept."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
 Opened = tuple[sqlite3.Connection, Path | None]
 """A snapshot, and where it lies; None where it lives in memory."""
@@ -52,27 +59,40 @@ class Row(NamedTuple):
 
 
 class Store:
-    """Read access to one snapshot; use `open_store`."""
+    """Read access to one snapshot, from any thread; use `open_store`."""
 
     def __init__(self, opened: Opened, rebuild: Callable[[], Opened]) -> None:
         self.connection, self.path = opened
         self._rebuild = rebuild
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the file; a query afterwards is an error."""
+        self.connection.close()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, sqlite3.Error):
+            self.close()
 
     def query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a query; a snapshot that turns out to be damaged is built anew first."""
-        try:
-            return self.connection.execute(sql, values).fetchall()
-        except sqlite3.DatabaseError:
-            self.connection.close()
-            self.connection, self.path = self._rebuild()
-            return self.connection.execute(sql, values).fetchall()
+        with self._lock:
+            try:
+                return self.connection.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                self.connection.close()
+                self.connection, self.path = self._rebuild()
+                return self.connection.execute(sql, values).fetchall()
 
     def meta(self, key: str) -> str:
         """A value of the snapshot's own description: schema, stamp, source, where, passages."""
         return next((str(value) for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,))), "")
 
     def resolve(self, name: str) -> list[Match]:
-        """Every concept that a name means: none, one, or the candidates of an ambiguous one."""
+        """Every concept that a name means: none, one, or the candidates of an ambiguous one. An id is exact."""
+        name = whole(name)
         sql = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
                  WHERE key = ? AND status != 'pinyin'"""
         rows = self.query(sql, (fold(name, titles=True),)) or ("《" in name and self.query(sql, (fold(name),))) or []
@@ -80,7 +100,8 @@ class Store:
         found: dict[str, Match] = {}
         for id, text, status, en, zh in named:
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
-        return list(found.values())
+        own = found.get(name.strip())
+        return [own] if own else list(found.values())
 
     def find(self, name: str) -> Match:
         """The one concept that a name means.
@@ -143,6 +164,7 @@ class Store:
         """Concepts whose names are spelled or sound like a name that did not resolve, nearest first."""
         from rapidfuzz import fuzz, process
 
+        name = whole(name)
         query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)"
         rows = self.query(query)
         key = fold(strip_tones(name) if not any("\u3400" <= c <= "\u9fff" for c in name) else name)
@@ -166,91 +188,135 @@ def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
-    sources = [path.resolve() for path in (data, overlay) if path is not None]
-    stamp = _stamp(sources)
-    where = f"{zlib.crc32(repr(sources).encode()):08x}"  # the stamp tells two that share it apart
+    paths = [path.absolute() for path in (data, overlay) if path is not None]
+    where = f"{zlib.crc32(repr(paths).encode('utf-8', 'surrogatepass')):08x}"  # the stamp tells two that share it apart
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
-
-    def build() -> Opened:
-        meta = {"schema": SCHEMA, "stamp": stamp, "source": _digest(sources), "where": where}
-        return _build(path, data, overlay, meta)
-
-    return Store(_open_fresh(path, stamp, sources) or build(), build)
+    opened = _open_fresh(path, paths)
+    return Store(opened or _build(path, paths, where), lambda: _build(path, paths, where))
 
 
-def _stamp(sources: list[Path]) -> str:
+def _stamp(paths: Sequence[Path], states: Sequence[State]) -> str:
+    """What the sources look like from outside."""
+    return json.dumps([[str(path), *state] for path, state in zip(paths, states, strict=True)])
+
+
+def _states(paths: Sequence[Path]) -> list[State]:
     try:
-        states = [path.stat() for path in sources]
-    except OSError as error:
-        missing = error.filename
-        raise KbError(
-            Bilingual(f"no knowledge base at {missing}", f"找不到知识库文件 {missing}"),
-            Bilingual(
-                "check --data, KB_DATA and the config; kb doctor shows them",
-                "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
-            ),
-        ) from error
-    for path in sources:
-        if path.is_dir():
-            raise KbError(
-                Bilingual(f"{path} is a folder, not a file", f"{path} 是文件夹，不是文件"),
-                Bilingual("name the YAML file in it", "请指定其中的 YAML 文件"),
-            )
-    return json.dumps([[str(p), state.st_mtime_ns, state.st_size] for p, state in zip(sources, states, strict=True)])
+        return [state_of(path, follow=True) for path in paths]
+    except (OSError, ValueError):  # reading them will say what is wrong
+        return []
 
 
-def _digest(sources: list[Path]) -> str:
+class _Read(NamedTuple):
+    """The sources, read once, and what is noted of them."""
+
+    contents: list[Content]
+    stamp: str
+    digest: str
+
+
+def _read(paths: Sequence[Path]) -> _Read:
+    """Read every source once; its stamp is empty while a file is so young that a change might not show in it.
+
+    Raises:
+        KbError: one of them cannot be read.
+    """
     import hashlib
 
-    named = b"\0".join(str(path).encode() + path.read_bytes() for path in sources)
-    return hashlib.sha256(named).hexdigest()
+    contents = [_read_source(path) for path in paths]
+    now = time.time_ns()
+    is_settled = all(content.state.changed < now - SETTLED for content in contents)
+    stamp = _stamp(paths, [content.state for content in contents]) if is_settled else ""
+    named = b"\0".join(os.fsencode(path) + b"\0" + content.data for path, content in zip(paths, contents, strict=True))
+    return _Read(contents, stamp, hashlib.sha256(named).hexdigest())
 
 
-def _open_fresh(path: Path, stamp: str, sources: list[Path]) -> Opened | None:
+def _read_source(path: Path) -> Content:
+    try:
+        return read_named(path)
+    except KbError as error:
+        message, name = error.message, short(str(path))
+        if isinstance(error.__cause__, FileNotFoundError):
+            message = Bilingual(f"no knowledge base at {name}", f"找不到知识库文件 {name}")
+        doctor = Bilingual(
+            "check --data, KB_DATA and the config; kb doctor shows them",
+            "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
+        )
+        raise KbError(message, doctor) from error
+
+
+def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
     """The snapshot, where it is there, whole at its head, and of the sources as they are."""
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        meta = dict(connection.execute("SELECT key, value FROM meta"))
-        fresh = meta.get("schema") == SCHEMA and meta.get("stamp") == stamp
-        if not fresh and meta.get("schema") == SCHEMA and meta.get("source") == _digest(sources):
-            _restamp(path, stamp)
-            fresh = True
+        connection = _open_file(path)
     except sqlite3.Error:
-        return None  # missing or damaged: built anew
-    if fresh:
-        return connection, path
+        return None
+    try:
+        meta = dict(connection.execute("SELECT key, value FROM meta"))
+        if meta["schema"] == SCHEMA:
+            if meta["stamp"] == _stamp(paths, _states(paths)):
+                return connection, path
+            read = _read(paths)
+            if meta["source"] == read.digest:
+                return (_restamp(connection, path, read.stamp) if read.stamp else connection), path
+    except (sqlite3.Error, KeyError):  # damaged: built anew
+        pass
+    except KbError:
+        connection.close()
+        raise
     connection.close()
     return None
 
 
-def _restamp(path: Path, stamp: str) -> None:
+def _open_file(path: Path) -> sqlite3.Connection:
+    """A snapshot on disk. Nobody writes to one in place, so nothing beside it counts and nothing is locked."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+
+
+def _in_memory(image: bytes = b"") -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    if image:
+        connection.deserialize(image)
+    return connection
+
+
+def _restamp(connection: sqlite3.Connection, path: Path, stamp: str) -> sqlite3.Connection:
     """Note the new time of unchanged sources; where that fails, they are hashed again next time."""
     try:
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
-        connection.close()
-    except sqlite3.Error:
-        pass
+        copy = _in_memory(connection.serialize())
+        copy.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
+        copy.commit()
+        write(path, copy.serialize(), durable=False)
+    except (OSError, sqlite3.Error):
+        return connection
+    connection.close()
+    return copy
 
 
-def _build(path: Path, data: Path, overlay: Path | None, meta: dict[str, str]) -> Opened:
+def _build(path: Path, paths: Sequence[Path], where: str) -> Opened:
+    """A new snapshot, made in memory and then written beside its place and renamed into it."""
     from kb.compile import compile_into
+    from kb.source import Source
 
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    read = _read(paths)
+    sources = [Source(path, content.data) for path, content in zip(paths, read.contents, strict=True)]
+    connection = _in_memory()
+    meta = {"schema": SCHEMA, "stamp": read.stamp, "source": read.digest, "where": where}
+    compile_into(connection, sources, meta)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        connection = sqlite3.connect(temporary)
-        try:
-            compile_into(connection, data, overlay, meta)
-        finally:
-            connection.close()
-        temporary.replace(path)
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), path
-    except (OSError, sqlite3.OperationalError):
-        connection = sqlite3.connect(":memory:")
-        compile_into(connection, data, overlay, meta)
+        _tidy(path)
+        write(path, connection.serialize(), durable=False)
+    except OSError:  # the cache cannot be written: it lives in memory, for this command
         return connection, None
-    finally:
-        with suppress(OSError):  # a folder that cannot be written holds nothing of ours
-            temporary.unlink(missing_ok=True)
+    return connection, path
+
+
+def _tidy(path: Path) -> None:
+    """Remove what crashes and older versions left beside a snapshot, and the oldest of the others."""
+    sweep(path.parent)
+    litter = [*path.parent.glob("concepts-*.sqlite-*"), *path.parent.glob("concepts-*.sqlite.*.tmp")]
+    others = [other for other in path.parent.glob("concepts-*.sqlite") if other != path]
+    for other in litter + sorted(others, key=lambda other: -state_of(other).modified)[KEPT:]:
+        with suppress(OSError):
+            other.unlink()

@@ -23,7 +23,7 @@ from kb.graph import build_graph, learning_path
 from kb.lint import lint
 from kb.model import Concept
 from kb.runner import demo_ids
-from kb.source import load
+from kb.source import Source, load
 from kb.store import Store, open_store
 from kb.surface import fold
 from kb.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
@@ -33,7 +33,7 @@ DATA = ROOT / "data" / "concepts.yaml"
 
 @pytest.fixture(scope="module")
 def concepts() -> list[Concept]:
-    return load(DATA)
+    return load([Source.open(DATA)])
 
 
 @pytest.fixture(scope="module")

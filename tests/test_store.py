@@ -8,12 +8,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import kb.files
+import kb.store
 from kb.errors import KbError
-from kb.store import SCHEMA, Store, open_store
+from kb.files import Content
+from kb.store import KEPT, SCHEMA, Store, open_store
 
 
 @pytest.fixture
@@ -45,11 +49,18 @@ def test_a_changed_source_is_seen_at_once(opened: Callable[[], Store], own: Path
     assert opened().find("亚当").id == "adam"
 
 
-def test_a_touched_but_equal_source_is_not_compiled_again(opened: Callable[[], Store], own: Path) -> None:
-    before = built(opened())
+def test_a_touched_but_equal_source_is_not_compiled_again(
+    opened: Callable[[], Store], own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened().meta("passages")
     os.utime(own, (1, 1))
-    assert built(opened()) == before
-    assert json.loads(opened().meta("stamp"))[0][1] == 1_000_000_000
+    monkeypatch.setattr("kb.compile.compile_into", None)
+    assert opened().meta("passages") == before
+    monkeypatch.setattr("kb.store.SETTLED", 0)
+    stamp = json.loads(opened().meta("stamp"))
+    assert stamp[0][2] == 1_000_000_000
+    monkeypatch.setattr("kb.store._read", None)  # and from then on it is not even read
+    assert opened().find("GRU")
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database", b"SQLite format 3\0" + b"\0" * 5000])
@@ -143,3 +154,120 @@ def test_a_title_is_told_from_its_subject(own: Path, tmp_path: Path) -> None:
     assert store.find("《梯度》").id == "accuracy"
     assert store.find("图书").id == "accuracy"
     assert store.find("《随机失活》").id == "dropout"
+
+
+@pytest.mark.parametrize("way", ["in place", "by renaming"])
+def test_a_change_that_keeps_size_and_time_is_seen(opened: Callable[[], Store], own: Path, way: str) -> None:
+    before = own.stat()
+    opened()
+    changed = own.read_bytes().replace(b"Adam", b"Eden")
+    target = own if way == "in place" else own.with_name("other")
+    target.write_bytes(changed)
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    target.replace(own)
+    assert (own.stat().st_size, own.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert opened().find("adam").name.en == "Eden"
+
+
+def test_a_file_is_read_once_for_its_hash_and_its_content(
+    opened: Callable[[], Store], own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes as soon as it was read, and changes back: the snapshot must not hold what its hash does not."""
+    before, changed = own.read_bytes(), own.read_bytes().replace(b"Adam", b"Eden")
+    read = kb.store.read_named
+
+    def racing(path: Path) -> Content:
+        content = read(path)
+        own.write_bytes(changed)
+        return content
+
+    monkeypatch.setattr("kb.store.read_named", racing)
+    opened()
+    monkeypatch.setattr("kb.store.read_named", read)
+    own.write_bytes(before)
+    assert opened().find("adam").name.en == "Adam"
+
+
+def test_a_young_file_is_not_trusted_by_its_times(opened: Callable[[], Store], own: Path) -> None:
+    assert opened().meta("stamp") == ""
+    state = own.stat()
+    own.write_bytes(own.read_bytes().replace(b"Adam", b"Eden"))
+    os.utime(own, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert opened().find("adam").name.en == "Eden"
+
+
+def test_a_journal_beside_a_snapshot_counts_for_nothing(opened: Callable[[], Store], own: Path) -> None:
+    path = opened().path
+    assert path is not None
+    journal = path.with_name(path.name + "-journal")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = 1; BEGIN; UPDATE card SET json = json || 'x'")
+    left = journal.read_bytes()  # what a writer that is killed now would leave
+    writer.rollback()
+    writer.close()
+    journal.write_bytes(left)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True).execute("SELECT * FROM meta")
+    before = path.stat().st_ino
+    assert built(opened()) == before
+    own.write_bytes(own.read_bytes() + b"\n")
+    assert opened().find("GRU").id == "gated-recurrent-unit"
+    assert not journal.exists()
+
+
+def test_what_crashes_left_and_old_snapshots_go(own: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in (".kb-0123456789abcdef.tmp", f"concepts-{SCHEMA}-0.sqlite.77.tmp", "concepts-5-0.0.9-1.sqlite-journal"):
+        (cache / name).write_bytes(b"x")
+    for i in range(KEPT + 3):
+        (cache / f"concepts-5-0.0.9-{i}.sqlite").write_bytes(b"x")
+        os.utime(cache / f"concepts-5-0.0.9-{i}.sqlite", (i, i))
+    (cache / "mine.tmp").write_bytes(b"x")
+    store = open_store(own, None, cache)
+    kept = {f"concepts-5-0.0.9-{i}.sqlite" for i in range(3, KEPT + 3)}
+    assert store.path is not None
+    assert {path.name for path in cache.iterdir()} == {store.path.name, "mine.tmp"} | kept
+
+
+def test_a_temporary_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    path, descriptor = kb.files._temporary(tmp_path)
+    assert kb.files.sweep(tmp_path) == 0
+    os.close(descriptor)
+    assert kb.files.sweep(tmp_path) == 1
+    assert not path.exists()
+
+
+def test_any_thread_may_ask(opened: Callable[[], Store]) -> None:
+    store = opened()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: store.find("LSTM").id, range(400)))
+    assert set(found) == {"long-short-term-memory"}
+
+
+def test_a_wrong_query_is_an_error_and_rebuilds_nothing(opened: Callable[[], Store]) -> None:
+    store = opened()
+    before = built(store)
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        store.query("SELECT nonsense FROM card")
+    assert built(store) == before
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        store.rows()
+
+
+def test_an_exact_id_wins_over_an_alias(own: Path, tmp_path: Path) -> None:
+    text = own.read_text("utf-8").replace('en: ["grad"]', 'en: ["grad", "dropout"]')
+    own.write_text(text, encoding="utf-8")
+    store = open_store(own, None, tmp_path / "cache")
+    assert store.find("dropout").id == "dropout"
+    assert store.find(" dropout ").id == "dropout"
+    with pytest.raises(KbError) as raised:
+        store.find("Dropout")
+    assert raised.value.hint is not None
+    assert "kb explain dropout " in raised.value.hint.en
+
+
+def test_half_a_character_is_a_name_like_any_other(opened: Callable[[], Store]) -> None:
+    with pytest.raises(KbError, match="no concept"):
+        opened().find("\ud83d")

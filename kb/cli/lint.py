@@ -38,7 +38,7 @@ def command(
     from kb.lint import lint
     from kb.runner import demo_ids
     from kb.settings import data_file, overlay_file
-    from kb.source import read_entries
+    from kb.source import Source, read_all
 
     path = file or data_file(session.settings)
     overlay = None if file else overlay_file(session.settings)
@@ -58,8 +58,8 @@ def command(
         return 1 if problems else 0
     for problem in problems:
         print(printable(problem.said(session.language)))
-    files = [path] if overlay is None else [path, overlay]
-    entries = {entry.id: entry for file in files for entry in read_entries(file)[0]}
+    read, _ = read_all([Source.open(file) for file in (path, overlay) if file is not None])
+    entries = {entry.id: entry for entry in read}
     for id, other, score in pairs:
         wish = Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
         print(printable(entries[id].problem("links", wish).said(session.language)))
