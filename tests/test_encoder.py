@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import kb.search.expand
 from kb.errors import KbError
 from kb.search.encoder import PREFIX, OnnxEncoder, available_devices, verify
 from kb.search.expand import bert_tensors, expand
+from kb.search.safety import check
 from kb.search.tokenizer import UnigramTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -219,6 +225,55 @@ def test_expanding_replaces_another_model_and_keeps_its_own(tmp_path: Path) -> N
     expand(FOLDER, target)
     assert (target / "model.safetensors").stat().st_mtime_ns == made.st_mtime_ns
     assert [path.name for path in tmp_path.iterdir()] == ["e5"], "no scratch folder is left"
+
+
+def test_expanding_sweeps_what_a_killed_process_left(tmp_path: Path) -> None:
+    left = tmp_path / ".e5-0a1b2c3d"
+    (left / "model").mkdir(parents=True)
+    (left / "model" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / ".e6-0a1b2c3d").mkdir()
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "mine").touch()
+    (tmp_path / ".e5-link").symlink_to("victim")
+    expand(FOLDER, tmp_path / "e5")
+    assert not left.exists()
+    assert (tmp_path / ".e6-0a1b2c3d").exists(), "another target's"
+    assert (tmp_path / "victim" / "mine").exists()
+
+
+def test_a_process_waits_for_another_that_expands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = Event(), Event()
+    made: list[Path] = []
+
+    def slow(folder: Path, meta: dict[str, Any], target: Path) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        made.append(target)
+        write_model(folder, meta, target)
+
+    write_model = kb.search.expand._write_model
+    monkeypatch.setattr(kb.search.expand, "_write_model", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(expand, FOLDER, tmp_path / "e5")
+        assert begun.wait(60)
+        (scratch,) = tmp_path.iterdir()
+        second = pool.submit(expand, FOLDER, tmp_path / "e5")
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1)
+        assert list(tmp_path.iterdir()) == [scratch], "it is not swept, for its process lives"
+        go_on.set()
+        assert first.result() == second.result() == tmp_path / "e5"
+    assert len(made) == 1
+
+
+def test_a_pipe_in_the_expanded_model_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "e5").mkdir()
+    os.mkfifo(tmp_path / "e5" / "made.json")
+    assert (expand(FOLDER, tmp_path / "e5") / "made.json").is_file()
+
+
+def test_what_is_expanded_is_safe_to_load(tmp_path: Path) -> None:
+    check(expand(FOLDER, tmp_path / "e5"))
 
 
 def test_a_target_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

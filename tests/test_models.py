@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import types
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,17 @@ from kb.errors import KbError
 from kb.search import devices, models
 from kb.search.expand import tokenizer_config, tokenizer_json
 from kb.search.hub import fetch
-from kb.search.models import BUNDLED, check, fetched, fingerprint, locate, open_encoder
+from kb.search.models import BUNDLED, TorchEncoder, fetched, fingerprint, locate, open_encoder
+from kb.search.safety import MOST, check
 
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
 ]
+DENSE = [*MODULES, {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
+EMPTY = (2).to_bytes(8, "little") + b"{}"
+"""The weights of nothing, as safetensors."""
+INDEX = "model.safetensors.index.json"
 
 
 def model_folder(
@@ -30,7 +36,7 @@ def model_folder(
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / weights).write_bytes(b"weights")
+    (folder / weights).write_bytes(EMPTY)
     return folder
 
 
@@ -59,14 +65,23 @@ def test_a_model_is_a_folder_or_what_was_fetched(tmp_path: Path, monkeypatch: py
     assert "--fetch" in caught.value.hint.en
 
 
+# --- what may be loaded
+
+
 @pytest.mark.parametrize(
     ("modules", "weights", "wrong"),
     [
         (MODULES, "pytorch_model.bin", "no safetensors"),
+        (MODULES, "model.onnx", "no safetensors"),
         ([*MODULES, {"type": "os.system"}], "model.safetensors", "needs code of its own: os.system"),
+        ([{"type": "custom_st.Transformer", "path": ""}], "model.safetensors", "needs code of its own"),
         ([{"type": 3}], "model.safetensors", "cannot be read"),
+        ([{"type": "sentence_transformers.models.Dense", "path": 3}], "model.safetensors", "cannot be read"),
+        ([{"type": "sentence_transformers.models.Dense", "path": "\0"}], "model.safetensors", "cannot be read"),
         ([{"kind": "x"}], "model.safetensors", "cannot be read"),
         ("text", "model.safetensors", "cannot be read"),
+        ({"type": "x"}, "model.safetensors", "cannot be read"),
+        (3, "model.safetensors", "cannot be read"),
     ],
 )
 def test_what_could_run_code_is_refused(tmp_path: Path, modules: object, weights: str, wrong: str) -> None:
@@ -74,9 +89,32 @@ def test_what_could_run_code_is_refused(tmp_path: Path, modules: object, weights
         check(model_folder(tmp_path / "model", modules, weights))  # type: ignore[arg-type]  # as a stranger writes it
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sentence_transformers.SentenceTransformer",  # a whole model, loaded by its own rules
+        "sentence_transformers.models.Router",  # more modules, which its settings name
+        "sentence_transformers.models.WordEmbeddings",  # a tokenizer of a class that its settings name
+        "sentence_transformers.base.modules.dense.torch",  # whatever a module of the package has imported
+        "sentence_transformers..Transformer",
+        "sentence_transformers.Transformer.load",
+    ],
+)
+def test_only_modules_that_read_their_own_folder_are_loaded(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(KbError, match=r"what kb does not load|code of its own"):
+        check(model_folder(tmp_path / "model", [{"type": kind, "path": ""}]))
+
+
+def test_modules_are_known_by_every_path_that_versions_wrote(tmp_path: Path) -> None:
+    for number, path in enumerate(("models", "base.modules.dense", "sentence_transformer.modules")):
+        check(model_folder(tmp_path / str(number), [{"type": f"sentence_transformers.{path}.Dense", "path": ""}]))
+
+
 def test_a_pickle_beside_safe_weights_is_refused_in_a_module_of_its_own(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "model")
+    folder = model_folder(tmp_path / "model", DENSE)
     (folder / "pytorch_model.bin").write_bytes(b"never read: the safetensors are")
+    (folder / "openvino").mkdir()
+    (folder / "openvino" / "openvino_model.bin").write_bytes(b"in no module's folder")
     check(folder)
     (folder / "2_Dense").mkdir()
     (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"would be unpickled")
@@ -84,13 +122,107 @@ def test_a_pickle_beside_safe_weights_is_refused_in_a_module_of_its_own(tmp_path
         check(folder)
 
 
-def test_a_decoy_does_not_let_a_pickle_pass(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "model")
+@pytest.mark.parametrize("decoy", ["decoy.safetensors", INDEX])
+def test_a_decoy_does_not_let_a_pickle_pass(tmp_path: Path, decoy: str) -> None:
+    folder = model_folder(tmp_path / "model", DENSE)
     (folder / "2_Dense").mkdir()
-    (folder / "2_Dense" / "decoy.safetensors").write_bytes(b"")
+    (folder / "2_Dense" / decoy).write_bytes(EMPTY if decoy != INDEX else b'{"weight_map": {}}')
+    check(folder)
     (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"would be unpickled")
     with pytest.raises(KbError, match="no safetensors"):
         check(folder)
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "../other", "1_Pooling/..", "2_Dense/../../other", "/", "C:/other", "\\\\host\\other", "link"]
+)
+def test_a_module_lies_in_the_folder_of_its_model(tmp_path: Path, path: str) -> None:
+    model_folder(tmp_path / "other")
+    folder = model_folder(tmp_path / "model", [*MODULES, {**DENSE[2], "path": path}])
+    (folder / "link").symlink_to("../other")
+    with pytest.raises(KbError, match="what kb does not load"):
+        check(folder)
+
+
+def test_a_module_that_is_a_link_is_looked_into(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model", DENSE)
+    (folder / "there").mkdir()
+    (folder / "2_Dense").symlink_to("there")
+    (folder / "there" / "loop").symlink_to("..")
+    check(folder)
+    (folder / "there" / "pytorch_model.bin").write_bytes(b"would be unpickled")
+    with pytest.raises(KbError, match="no safetensors"):
+        check(folder)
+
+
+def test_links_that_go_round_in_circles_end(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model", DENSE)
+    (folder / "2_Dense").symlink_to("2_Dense")
+    with pytest.raises(KbError):
+        check(folder)
+    (folder / "2_Dense").unlink()
+    (folder / "2_Dense").symlink_to(".")
+    check(folder)
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["pytorch_model.bin", "../other/model.safetensors", "gone.safetensors", "model.safetensors.bin", "sub", 3],
+)
+def test_an_index_names_safetensors_of_the_model_alone(tmp_path: Path, named: object) -> None:
+    model_folder(tmp_path / "other")
+    folder = model_folder(tmp_path / "model", weights="model-1.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"would be unpickled")
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"x": "model-1.safetensors"}}))
+    check(folder)
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"x": "model-1.safetensors", "y": named}}))
+    with pytest.raises(KbError, match="other files than safetensors"):
+        check(folder)
+
+
+@pytest.mark.parametrize("index", ["", "[]", "{}", '{"weight_map": 3}', "[" * 100_000])
+def test_an_index_that_is_none_is_refused(tmp_path: Path, index: str) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / INDEX).write_text(index)
+    with pytest.raises(KbError, match="cannot be read"):
+        check(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 a pickle of torch is a zip archive",
+        b"\x80\x02}q\x00.",
+        (2).to_bytes(8, "little") + b"[]",
+        (3).to_bytes(8, "little") + b"{}",
+        (1 << 62).to_bytes(8, "little") + b"{}",
+        (MOST + 1).to_bytes(8, "little") + b"{}".ljust(MOST + 1),
+        (100_000).to_bytes(8, "little") + b"[" * 100_000,
+    ],
+    ids=range(8),
+)
+def test_safetensors_are_told_by_their_head(tmp_path: Path, content: bytes) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(KbError, match="no safetensors file"):
+        check(folder)
+
+
+def test_weights_may_be_links_into_a_cache_of_the_hub_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hub_folder(monkeypatch, tmp_path, "some/model")
+    (folder.parents[1] / "blobs").mkdir()
+    for name in ("config.json", "modules.json", "model.safetensors"):
+        (folder / name).rename(folder.parents[1] / "blobs" / name.encode().hex().ljust(64, "0")[:64])
+        (folder / name).symlink_to(f"../../blobs/{name.encode().hex().ljust(64, '0')[:64]}")
+    assert locate("some/model") == folder
+    (tmp_path / "elsewhere.safetensors").write_bytes(EMPTY)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(tmp_path / "elsewhere.safetensors")
+    with pytest.raises(KbError, match="no safetensors file of the model"):
+        locate("some/model")
 
 
 @pytest.mark.parametrize(
@@ -98,18 +230,78 @@ def test_a_decoy_does_not_let_a_pickle_pass(tmp_path: Path) -> None:
     [
         ("sentence_bert_config.json", {"model_args": {"attn_implementation": "evil/kernel"}}),
         ("sentence_bert_config.json", {"model_args": {"allow_all_kernels": True}}),
+        ("sentence_bert_config.json", {"model_args": {"weights_only": False}}),  # lets a pickle run code
+        ("sentence_xlnet_config.json", {"model_kwargs": {"gguf_file": "x.gguf"}}),
+        ("sentence_bert_config.json", {"tokenizer_args": {"subfolder": "../other"}}),
+        ("sentence_bert_config.json", {"config_kwargs": {"quantization_config": {}}}),
+        ("sentence_bert_config.json", {"tokenizer_name_or_path": "../other"}),
+        ("processor_config.json", {"audio_tokenizer": {"audio_tokenizer_name_or_path": "../other"}}),
+        ("config.json", {"transformers_weights": "adapter_model.bin"}),
+        ("config.json", {"configuration_files": ["config.4.0.0.json"]}),
         ("config.json", {"_attn_implementation": "evil/kernel"}),
         ("config.json", {"text_config": {"attn_implementation": "evil/kernel"}}),
+        ("config.json", {"encoders": [[{"attn_implementation": "evil/kernel"}]]}),
         ("config.json", {"kernel_config": "evil/kernel"}),
+        ("config.json", {"kernel_config": {"RMSNorm": "evil/kernel:RMSNorm"}}),
+        ("adapter_config.json", {}),
     ],
 )
-def test_kernels_from_the_hub_are_refused(tmp_path: Path, file: str, settings: dict[str, object]) -> None:
-    folder = model_folder(tmp_path / "model")
-    (folder / file).write_text(json.dumps({"kernel_size": 3, "attn_implementation": "sdpa"}))
+@pytest.mark.parametrize("place", ["", "2_Dense"])
+def test_settings_that_lead_beyond_the_model_are_refused(
+    tmp_path: Path, file: str, settings: dict[str, object], place: str
+) -> None:
+    folder = model_folder(tmp_path / "model", DENSE)
+    (folder / "2_Dense").mkdir()
+    plain = {"kernel_size": 3, "attn_implementation": "sdpa", "model_args": {"torch_dtype": "float32"}}
+    (folder / place / "sentence_bert_config.json").write_text(json.dumps({**plain, "tokenizer_name_or_path": None}))
     check(folder)
-    (folder / file).write_text(json.dumps(settings))
-    with pytest.raises(KbError, match="needs code of its own"):
+    (folder / place / file).write_text(json.dumps(settings))
+    with pytest.raises(KbError, match="what kb does not load"):
         check(folder)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff", b"{}".ljust(MOST + 1)], ids=range(4))
+@pytest.mark.parametrize("file", ["config.json", "modules.json", "sentence_bert_config.json"])
+def test_settings_that_cannot_be_read_are_refused(tmp_path: Path, file: str, content: bytes) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(KbError, match="cannot be read"):
+        check(folder)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "config.json",
+        "modules.json",
+        "model.safetensors",
+        INDEX,
+        "README.md",
+        "1_Pooling/config.json",
+        "additional_chat_templates/default.jinja",
+    ],
+)
+def test_a_pipe_in_a_model_is_not_waited_for(tmp_path: Path, file: str) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).unlink(missing_ok=True)
+    os.mkfifo(folder / file)
+    with pytest.raises(KbError, match="cannot be read"):
+        check(folder)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = model_folder(tmp_path / "model")
+
+    def denied(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)  # root may look into every folder
+    with pytest.raises(KbError, match="cannot be read"):
+        check(folder)
+
+
+# --- names
 
 
 def test_a_half_fetched_update_does_not_hide_the_whole_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +489,49 @@ def stub_hub(
     return asked
 
 
+# --- what a model gives
+
+
+def encoder_of(encode: Callable[[list[str]], object]) -> TorchEncoder:
+    """An encoder around a function, without torch."""
+    encoder = TorchEncoder.__new__(TorchEncoder)
+    encoder.device, encoder.name = "cpu", "strange"
+    encoder.model = types.SimpleNamespace(encode_query=lambda texts, **options: encode(texts))
+    return encoder
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_vectors_that_are_not_finite_are_refused_for_any_text(wrong: float) -> None:
+    encoder = encoder_of(lambda texts: [[1.0, wrong if text == "odd" else 0.0] for text in texts])
+    assert encoder.encode(["even"]).tolist() == [[1, 0]]
+    with pytest.raises(KbError, match="not finite"):
+        encoder.encode(["even", "odd"])
+
+
+@pytest.mark.parametrize(
+    ("vectors", "wrong"),
+    [
+        ([[1, 0], [0.6, 0.8]], ""),
+        ([[1, 0], [1, 0]], "the same vector"),
+        ([[1, 0], [-1, 0]], "the same vector"),
+        ([[0, 0], [0, 0]], "the same vector"),
+        ([[0, 0], [1, 0]], "the same vector"),
+        ([[1, 0], [0, 0]], "the same vector"),
+        ([[np.nan, 0], [1, 0]], "not finite"),
+        ([[1, 0]], "cannot be loaded"),
+        ([["x"], ["y"]], "cannot be loaded"),
+        ([[[1, 0]], [[1, 0]]], "cannot be loaded"),
+    ],
+)
+def test_a_model_must_tell_two_texts_apart(vectors: list[list[float]], wrong: str) -> None:
+    encoder = encoder_of(lambda texts: vectors)
+    if not wrong:
+        encoder._try(Path("model"))
+        return
+    with pytest.raises(KbError, match=wrong):
+        encoder._try(Path("model"))
+
+
 # --- choosing one
 
 
@@ -330,7 +565,7 @@ def test_a_configuration_that_links_to_itself_is_told_of(tmp_path: Path, capsys:
     with pytest.raises(SystemExit) as ended:
         main(["model", "use", "bundled"])
     assert ended.value.code == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert "leads nowhere" in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_load_is_not_chosen(tmp_path: Path) -> None:
@@ -364,11 +599,75 @@ def test_any_sentence_transformers_model_serves(
     monkeypatch.setattr(models.TorchEncoder, "encode", lambda self, texts, side="query": np.ones((2, 1)))
     with pytest.raises(KbError, match="the same vector"):
         open_encoder(str(folder), "cpu")
-    (folder / "model.safetensors").write_bytes(b"damaged")
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-100])
     with pytest.raises(SystemExit) as ended:
         main(["search", "abc", "--model", str(folder)])
     assert ended.value.code == 1
     assert "cannot be loaded" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_sentence_transformers_writes_is_loaded(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules
+    from tokenizers import Tokenizer
+
+    folder = tiny_model(tmp_path / "tiny")
+    read = SentenceTransformer(str(folder), device="cpu")
+    parts = [*read, modules.Dense(8, 8), modules.LayerNorm(8), modules.Dropout(0.1), modules.Normalize()]
+    static = modules.StaticEmbedding(Tokenizer.from_file(str(folder / "tokenizer.json")), embedding_dim=8)
+    for name, chosen in (("many", parts), ("static", [static])):
+        SentenceTransformer(modules=chosen, device="cpu").save_pretrained(str(tmp_path / name))
+        open_encoder(str(tmp_path / name), "cpu")
+    read[0].model.save_pretrained(tmp_path / "many", max_shard_size="1KB")
+    (tmp_path / "many" / "model.safetensors").unlink(missing_ok=True)
+    assert (tmp_path / "many" / INDEX).exists()
+    open_encoder(str(tmp_path / "many"), "cpu")
+
+
+@pytest.mark.slow
+def test_a_model_with_broken_weights_is_not_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = tiny_model(tmp_path / "tiny")
+    weights = load_file(folder / "model.safetensors")
+    for broken, wrong in ((np.nan, "not finite"), (np.inf, "not finite"), (0, "the same vector")):
+        bad = {name: np.full_like(tensor, broken) for name, tensor in weights.items()}
+        save_file(bad, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(SystemExit) as ended:
+            main(["model", "use", str(folder)])
+        assert ended.value.code == 1
+        assert wrong in capsys.readouterr().err
+    assert not (tmp_path / "config" / "config.toml").exists()
+
+
+class Evil:
+    """A pickle that runs code: it makes a file."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.made,)
+
+
+@pytest.mark.slow
+def test_a_pickle_that_settings_let_run_is_not_read(tmp_path: Path) -> None:
+    import torch
+
+    folder, made = tiny_model(tmp_path / "tiny"), tmp_path / "made"
+    torch.save(Evil(made), folder / "pytorch_model.bin")
+    torch.load(folder / "pytorch_model.bin", weights_only=False)
+    assert made.exists(), "the pickle works"
+    made.unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({k: v for k, v in config.items() if "dtype" not in k}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"model_args": {"weights_only": False}}))
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": {"x": "pytorch_model.bin"}}))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(KbError):
+        open_encoder(str(folder), "cpu")
+    assert not made.exists()
 
 
 def tiny_model(folder: Path) -> Path:

@@ -8,10 +8,12 @@ folder is three times the size of what ships; it is made once, in the user's cac
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kb import files
 from kb.errors import KbError
 from kb.search.encoder import PREFIX, read_meta, verify
 from kb.search.tokenizer import BOS, DROPPED, EOS, MAX_TOKENS, PAD, SPACE, SPACED, UNKNOWN, UnigramTokenizer
@@ -54,22 +56,33 @@ def expand(folder: Path, target: Path) -> Path:
     verify(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-            made = Path(scratch) / "model"
-            _write_model(folder, meta, made)
-            _replace(made, target, Path(scratch) / "old")
+        with files.locked(target.parent):
+            if not _is_made(target, meta):  # another process may have done it while this one waited
+                _make(folder, meta, target)
     except OSError as error:
         if _is_made(target, meta):
-            return target  # another process was faster
+            return target  # where nothing can be locked, another process was faster
         message = Bilingual(f"cannot write {target}: {error}", f"无法写入 {target}：{error}")
         raise KbError(message) from error
     return target
 
 
+def _make(folder: Path, meta: dict[str, Any], target: Path) -> None:
+    """Make the target in a scratch folder beside it; its parent is locked, so that others found there are dead ones."""
+    prefix = f".{target.name}-"
+    for beside in target.parent.iterdir():
+        if beside.name.startswith(prefix):
+            shutil.rmtree(beside, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
+        made = Path(scratch) / "model"
+        _write_model(folder, meta, made)
+        _replace(made, target, Path(scratch) / "old")
+
+
 def _is_made(target: Path, meta: dict[str, Any]) -> bool:
     """Whether a target holds every file that `_write_model` made of this encoder, in this layout."""
     try:
-        made = json.loads((target / "made.json").read_bytes())
+        made = json.loads(files.read(target / "made.json").data)
         there = all((target / name).stat().st_size == size for name, size in made["files"].items())
         return there and (made["layout"], made["source"]) == (LAYOUT, meta["files"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -93,7 +106,7 @@ def _write_model(folder: Path, meta: dict[str, Any], target: Path) -> None:
     (target / "2_Normalize").mkdir()
     tensors = bert_tensors(load_file(folder / "model.safetensors"), meta["layers"])
     save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
-    files = {
+    content = {
         "config.json": bert_config(meta),
         "modules.json": MODULES,
         "sentence_bert_config.json": {"max_seq_length": MAX_TOKENS, "do_lower_case": False},
@@ -102,8 +115,8 @@ def _write_model(folder: Path, meta: dict[str, Any], target: Path) -> None:
         "tokenizer.json": tokenizer_json(vocabulary),
         "tokenizer_config.json": tokenizer_config(vocabulary),
     }
-    for name, content in files.items():
-        _write_json(target / name, content)
+    for name, value in content.items():
+        _write_json(target / name, value)
     sizes = {str(path.relative_to(target)): path.stat().st_size for path in target.rglob("*") if path.is_file()}
     _write_json(target / "made.json", {"layout": LAYOUT, "source": meta["files"], "files": sizes})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kb.errors import KbError
-from kb.search.models import check, hub_cache
+from kb.search.models import hub_cache
+from kb.search.safety import check
 from kb.text import Bilingual
 
 TIMEOUT = 10

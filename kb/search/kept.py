@@ -1,7 +1,8 @@
 """The vectors of every passage, on disk: opened in milliseconds, extended where texts are new.
 
 One file holds one model's vectors for one state of one knowledge base. Each row knows the hash of its text, so that a
-changed knowledge base embeds only what changed, and so does one whose embedding was interrupted.
+changed knowledge base embeds only what changed. While much is embedded, parts of it are kept beside the file: what
+stops the process, a kill included, costs the last SPAN texts at most.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb.paths import write_atomically
+from kb import files
 from kb.search.index import CHINESE, CHUNK, LARGE, QUESTION, Encoder, Index, Notify
 from kb.store import Store
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from kb.search.index import Halves
 
 FORMAT = 2
+SPAN = 4 * CHUNK
+"""Texts of one part."""
 
 
 def open_index(store: Store, encoder: Encoder, shipped: Path, kept: Path, notify: Notify) -> Index:
@@ -32,11 +36,24 @@ def open_index(store: Store, encoder: Encoder, shipped: Path, kept: Path, notify
     """
     key, slug = store.meta("passages"), slug_of(encoder.key)
     own = kept / f"vectors-{slug}_{store.meta('where')}.npz"
-    for path in (shipped / f"vectors-{slug}.npz", own):
+    given = (shipped / f"vectors-{slug}.npz").resolve()  # whoever installed it may have linked it
+    for path in (given, own):
         if (index := _read(path, key)) is not None:
             return index
     others = sorted(kept.glob(f"vectors-{slug}_*.npz"))
-    return build_index(store, encoder, own, [shipped / f"vectors-{slug}.npz", *others], notify)
+    return build_index(store, encoder, own, [given, *others], notify)
+
+
+def can_keep(folder: Path) -> bool:
+    """Whether an index that is built now can be kept in a folder, which is made where it is missing."""
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def slug_of(key: str) -> str:
@@ -45,11 +62,11 @@ def slug_of(key: str) -> str:
 
 
 def _read(path: Path, key: str | None) -> Index | None:
-    """An index from a file; None where it is missing, damaged or, with a key, of another state."""
+    """An index from a file; None where it is missing, no file, damaged or, with a key, of another state."""
     import numpy as np
 
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with np.load(io.BytesIO(files.read(path, follow=False).data), allow_pickle=False) as file:
             meta = json.loads(bytes(file["meta"]))
             if meta["format"] != FORMAT or (key is not None and meta["passages"] != key):
                 return None
@@ -75,18 +92,12 @@ def build_index(store: Store, encoder: Encoder, path: Path, known_in: Sequence[P
     """Embed the passages of a store, but for those whose vectors lie in other indexes of the encoder, and keep them."""
     import numpy as np
 
+    files.sweep(path.parent)
     rows = store.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
     hashes = np.array([_hash(text) for *_, text in rows], dtype=np.uint64)
-    known: dict[int, Halves] = {}
-    for other in known_in:
-        if (old := _read(other, None)) is not None:
-            known |= dict(zip(old.hashes.tolist(), old.vectors, strict=True))
-    missing = {digest: text for (*_, text), digest in zip(rows, hashes.tolist(), strict=True) if digest not in known}
-    try:
-        _embed(encoder, missing, known, notify)
-    except BaseException:  # whatever stopped it, the user's patience included: what is done is kept
-        _save_part(known, path)
-        raise
+    texts = {digest: text for (*_, text), digest in zip(rows, hashes.tolist(), strict=True)}
+    known = _known([*known_in, *_parts(path)])
+    _embed(encoder, texts, known, path, notify)
     firsts: dict[str, int] = {}
     for at, (id, *_) in enumerate(rows):
         firsts.setdefault(id, at)
@@ -94,36 +105,64 @@ def build_index(store: Store, encoder: Encoder, path: Path, known_in: Sequence[P
     vectors = np.stack([known[digest] for digest in hashes.tolist()]) if rows else np.zeros((0, 1), np.float16)
     starts = np.array(list(firsts.values()), dtype=np.int32)
     index = Index(list(firsts), starts, vectors, hashes, np.array(kinds, dtype=np.uint8))
-    save(index, store.meta("passages"), path)
+    if save(index, store.meta("passages"), path):
+        for part in _parts(path):
+            with suppress(OSError):
+                part.unlink()
     return index
 
 
-def _embed(encoder: Encoder, missing: dict[int, str], known: dict[int, Halves], notify: Notify) -> None:
-    """Add the vectors of the missing texts to the known ones."""
+def _parts(path: Path) -> Iterator[Path]:
+    """What earlier builds of an index kept of it."""
+    return path.parent.glob(f"{path.stem}_*.part")
+
+
+def _known(paths: Sequence[Path]) -> dict[int, Halves]:
+    """The vectors that lie in some indexes, by the hashes of their texts."""
+    known: dict[int, Halves] = {}
+    for path in paths:
+        if (index := _read(path, None)) is not None:
+            known |= dict(zip(index.hashes.tolist(), index.vectors, strict=True))
+    return known
+
+
+def _embed(encoder: Encoder, texts: dict[int, str], known: dict[int, Halves], path: Path, notify: Notify) -> None:
+    """Add the vectors of the missing texts to the known ones, and keep what is done in parts of the index."""
     import numpy as np
 
-    digests = sorted(missing, key=lambda digest: -len(missing[digest]))  # a chunk of like lengths holds little padding
-    if digests:
-        notify(0, len(digests))
-    for start in range(0, len(digests), CHUNK):
-        part = digests[start : start + CHUNK]
-        vectors = encoder.encode([missing[digest] for digest in part], "passage").astype(np.float16)
-        known |= dict(zip(part, vectors, strict=True))
-        notify(start + len(part), len(digests))
+    missing = [digest for digest in texts if digest not in known]
+    missing.sort(key=lambda digest: -len(texts[digest]))  # a chunk of like lengths holds little padding
+    if missing:
+        notify(0, len(missing))
+    fresh: dict[int, Halves] = {}
+    try:
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            vectors = encoder.encode([texts[digest] for digest in chunk], "passage").astype(np.float16)
+            fresh |= dict(zip(chunk, vectors, strict=True))
+            if len(fresh) >= SPAN:
+                _keep(fresh, known, path)
+            notify(start + len(chunk), len(missing))
+    except BaseException:  # whatever stopped it, the user's patience included: what is done is kept
+        _keep(fresh, known, path)
+        raise
+    known |= fresh
 
 
-def _save_part(known: dict[int, Halves], path: Path) -> None:
-    """Keep vectors that are no whole index yet: the next build finds them by their hashes."""
+def _keep(fresh: dict[int, Halves], known: dict[int, Halves], path: Path) -> None:
+    """Move fresh vectors to the known ones, and into a part: the next build finds them by their hashes."""
     import numpy as np
 
-    if known:
-        hashes = np.array(list(known), dtype=np.uint64)
-        kinds = np.zeros(len(hashes), np.uint8)
-        save(Index([""], np.zeros(1, np.int32), np.stack(list(known.values())), hashes, kinds), "", path)
+    if fresh:
+        hashes, kinds = np.array(list(fresh), dtype=np.uint64), np.zeros(len(fresh), np.uint8)
+        part = Index([""], np.zeros(1, np.int32), np.stack(list(fresh.values())), hashes, kinds)
+        save(part, "", path.with_name(f"{path.stem}_{hashes[0]:x}.part"))
+    known |= fresh
+    fresh.clear()
 
 
-def save(index: Index, key: str, path: Path) -> None:
-    """Keep an index; where the folder cannot be written it is built again next time."""
+def save(index: Index, key: str, path: Path) -> bool:
+    """Keep an index; False where that cannot be done, and it is built again next time."""
     import numpy as np
 
     meta = json.dumps({"format": FORMAT, "passages": key, "ids": index.ids}, ensure_ascii=False).encode()
@@ -139,9 +178,10 @@ def save(index: Index, key: str, path: Path) -> None:
     np.savez(buffer, meta=np.frombuffer(meta, dtype=np.uint8), **arrays)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
+        files.write(path, buffer.getvalue(), durable=False)
     except OSError:
-        pass
+        return False
+    return True
 
 
 def _hash(text: str) -> int:

@@ -6,7 +6,6 @@ weights run on torch where only torch reaches the GPU. Nothing is fetched here; 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kb import files
 from kb.errors import KbError
 from kb.paths import cache_dir, shipped_data
 from kb.search.encoder import key_of, read_meta
+from kb.search.safety import check
 from kb.text import Bilingual
 
 if TYPE_CHECKING:
@@ -105,11 +106,17 @@ def fetched() -> dict[str, Path]:
 
 def _snapshot(place: Path) -> Path | None:
     """The snapshot of a model that the hub's cache names, or else the newest; one with weights before one without."""
-    heads = [place / "refs" / "main", *sorted(place.glob("refs/*"))]
-    named = [place / "snapshots" / head.read_text().strip() for head in heads if head.is_file()]
-    others = sorted(place.glob("snapshots/*"), key=lambda path: -path.stat().st_mtime)
-    there = [folder for folder in (*named, *others) if folder.is_dir()]
+    others = sorted(filter(is_folder, place.glob("snapshots/*")), key=lambda path: -path.stat().st_mtime)
+    there = [folder for folder in (*_named(place), *others) if is_folder(folder)]
     return next((folder for folder in there if any(folder.rglob("*.safetensors"))), next(iter(there), None))
+
+
+def _named(place: Path) -> Iterator[Path]:
+    """The snapshots of a model that its heads name, `main` first."""
+    for head in (place / "refs" / "main", *sorted(place.glob("refs/*"))):
+        with suppress(OSError, ValueError):
+            if name := files.read(head, most=1000).data.decode("ascii").strip():
+                yield place / "snapshots" / name
 
 
 def locate(model: str) -> Path:
@@ -136,64 +143,6 @@ def locate(model: str) -> Path:
         folder = found
     check(folder)
     return folder
-
-
-def check(folder: Path) -> None:
-    """Refuse a folder whose weights are pickled or which brings its own code.
-
-    Raises:
-        KbError: one of these, or no model at all.
-    """
-    if not (_has_modules(folder) or (folder / "config.json").exists()):
-        raise KbError(Bilingual(f"{folder} holds no model", f"{folder} 中没有模型"), _LIST)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    safe = {path.parent for path in files if path.name in ("model.safetensors", "model.safetensors.index.json")}
-    pickled = [path for path in files if path.suffix in _PICKLED and path.parent not in safe]
-    if not safe or pickled:
-        raise KbError(
-            Bilingual(f"{folder} has no safetensors weights", f"{folder} 中没有 safetensors 权重"),
-            Bilingual(
-                "kb loads safetensors only: other formats can run code", "kb 只加载 safetensors：其他格式可能执行代码"
-            ),
-        )
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8")) if _has_modules(folder) else []
-        foreign = [module["type"] for module in modules if not module["type"].startswith("sentence_transformers.")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        wrong = Bilingual(f"{folder}/modules.json cannot be read", f"{folder}/modules.json 无法读取")
-        raise KbError(wrong, _LIST) from error
-    for path in files:
-        if path.name == "config.json" or path.name.startswith("sentence_"):
-            foreign += _foreign_code(path)
-    if foreign:
-        raise KbError(
-            Bilingual(f"{folder} needs code of its own: {foreign[0]}", f"{folder} 需要运行自带代码：{foreign[0]}"),
-            Bilingual("kb runs no code from models; choose another one", "kb 不运行模型自带的代码，请换一个模型"),
-        )
-
-
-def _foreign_code(path: Path) -> list[str]:
-    """Settings in a configuration that make the libraries fetch code: attention kernels from the hub and the like."""
-
-    def walk(value: object, key: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                yield from walk(inner, str(name))
-        elif isinstance(value, list):
-            for inner in value:
-                yield from walk(inner, key)
-        elif (key.endswith("implementation") and "/" in str(value)) or (
-            "kernel" in key and (value is True or isinstance(value, str))
-        ):
-            yield f"{key} = {value}"
-
-    try:
-        return list(walk(json.loads(path.read_text(encoding="utf-8")), ""))
-    except (OSError, ValueError):
-        return []  # the loader will say so
-
-
-_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
 def at_home(path: str | Path) -> Path:
@@ -248,23 +197,41 @@ class TorchEncoder:
         is_e5 = re.search(r"(?<![a-z0-9])e5(?![a-z0-9])", Path(name).name.lower())
         if is_e5 and not any(self.model.prompts.values()):
             self.model.prompts = {"query": "query: ", "document": "passage: "}  # which its authors ask for
-        one, other = self.encode(["gradient descent 梯度下降", "a picture of 7 cats"])
-        if abs(one @ other) > 0.9999:
+        self._try(folder)
+
+    def _try(self, folder: Path) -> None:
+        """See that two texts have two directions."""
+        with _told(folder):
+            one, other = self.encode(["gradient descent 梯度下降", "a picture of 7 cats"])
+            is_same = not (one @ one > 0.5 and other @ other > 0.5 and abs(one @ other) <= 0.9999)
+        if is_same:
             raise KbError(
                 Bilingual(f"{folder} gives every text the same vector", f"{folder} 对任何文本都给出同一个向量"),
                 Bilingual("is its tokenizer there? copy the whole folder", "分词器文件是否齐全？请拷贝整个文件夹"),
             )
 
     def encode(self, texts: Sequence[str], side: Side = "query") -> NDArray[np.float32]:
-        """Unit rows, float32: (N, D)."""
+        """Unit rows, float32: (N, D).
+
+        Raises:
+            KbError: a number in them is infinite or none at all: all that is compared with it would be, too.
+        """
         import numpy as np
 
+        vectors = np.asarray(self._encode(texts, side), dtype=np.float32)
+        if not np.isfinite(vectors).all():
+            raise KbError(
+                Bilingual(f"{self.name} gives vectors that are not finite", f"{self.name} 给出的向量含有非有限数值"),
+                Bilingual("its weights are damaged; choose another model", "其权重已损坏，请换一个模型"),
+            )
+        return vectors
+
+    def _encode(self, texts: Sequence[str], side: Side) -> Any:
         encode = self.model.encode_query if side == "query" else self.model.encode_document
         size = 32 if self.device == "cpu" else 256
         while True:
             try:
-                vectors = encode(list(texts), batch_size=size, normalize_embeddings=True, show_progress_bar=False)
-                return np.asarray(vectors, dtype=np.float32)
+                return encode(list(texts), batch_size=size, normalize_embeddings=True, show_progress_bar=False)
             except RuntimeError as error:  # torch's own kind for this is one, and only newer versions have it
                 if "out of memory" not in str(error) or size == 1:
                     raise
@@ -303,10 +270,19 @@ def _load_offline(folder: Path, device: str) -> Any:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the package's own gap
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     options = {"use_safetensors": True}
-    try:
+    with _told(folder):
         return SentenceTransformer(
             str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs=options
         )
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Whatever the libraries raise of a model, as one clear line."""
+    try:
+        yield
+    except KbError:
+        raise
     except Exception as error:  # whatever a damaged or foreign model makes the libraries raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise KbError(

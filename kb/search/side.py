@@ -5,7 +5,7 @@ from __future__ import annotations
 from kb.paths import cache_dir, shipped_data
 from kb.search.hybrid import Semantic
 from kb.search.index import Notify
-from kb.search.kept import open_index
+from kb.search.kept import can_keep, open_index
 from kb.search.models import open_encoder
 from kb.store import Store
 
@@ -27,3 +27,8 @@ def open_semantic(
     encoder = open_encoder(model, device)
     index = open_index(store, encoder, shipped_data() / "index", cache_dir() / "index", notify)
     return Semantic(encoder, index)
+
+
+def keeps_vectors() -> bool:
+    """Whether texts that are embedded now are embedded once: False where the cache cannot be written."""
+    return can_keep(cache_dir() / "index")
