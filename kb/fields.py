@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from kb.model import Link, Source
-from kb.text import LANGUAGES, Bilingual
+from kb.text import LANGUAGES, Bilingual, short
 from kb.vocabulary import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS
 
 Report = Callable[[Node, str, Bilingual], None]
@@ -40,16 +40,14 @@ def text(pattern: str = "", example: str = "") -> Kind:
 
     def read(node: Node, path: str, report: Report) -> str | None:
         if not isinstance(node, ScalarNode) or not node.tag.endswith(":str"):
-            said = f"'{node.value}'" if isinstance(node, ScalarNode) else "this"
-            report(node, path, Bilingual(f"{said} is not text; quote it", f"{said} 不是文本，请加引号"))
+            said = short(node.value) if isinstance(node, ScalarNode) else ""
+            en, zh = (f"'{said}'", f"“{said}”") if said else ("this", "此值")
+            report(node, path, Bilingual(f"{en} is not text; quote it", f"{zh}不是文本，请加引号"))
             return None
         value = unwrap(node.value)
         if not value or (pattern and not re.fullmatch(pattern, value)):
-            report(
-                node,
-                path,
-                Bilingual(f"'{value}' is not {example or 'text'}", f"“{value}”不是{example or '文本'}"),
-            )
+            said = short(value)
+            report(node, path, Bilingual(f"'{said}' is not {example or 'text'}", f"“{said}”不是{example or '文本'}"))
             return None
         return value
 
@@ -63,8 +61,8 @@ def one_of(names: Iterable[str]) -> Kind:
     def read(node: Node, path: str, report: Report) -> str | None:
         value: str | None = text().read(node, path, report)
         if value is not None and value not in known:
-            options = ", ".join(known)
-            report(node, path, Bilingual(f"'{value}' is not one of {options}", f"“{value}”不在列表中：{options}"))
+            said, options = short(value), ", ".join(known)
+            report(node, path, Bilingual(f"'{said}' is not one of {options}", f"“{said}”不在列表中：{options}"))
             return None
         return value
 
@@ -75,15 +73,13 @@ def whole_number(low: int, high: int) -> Kind:
     """An integer within bounds, both included."""
 
     def read(node: Node, path: str, report: Report) -> int | None:
-        digits = isinstance(node, ScalarNode) and node.tag.endswith(":int") and node.value.isdecimal()
-        if not digits or not low <= int(node.value) <= high:
-            report(
-                node,
-                path,
-                Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数"),
-            )
+        is_number = isinstance(node, ScalarNode) and node.tag.endswith(":int") and node.value.isdecimal()
+        digits = (node.value.lstrip("0") or "0") if is_number else ""
+        if not digits or len(digits) > len(str(high)) or not low <= int(digits) <= high:
+            wrong = Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数")
+            report(node, path, wrong)
             return None
-        return int(node.value)
+        return int(digits)
 
     return Kind(read, {"type": "integer", "minimum": low, "maximum": high})
 
@@ -171,11 +167,11 @@ def join(path: str, key: str) -> str:
 
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—"
 _MARKS = "，。、；：？！（）《》「」“”‘’…—"
-_JOINS = (  # a wrapped line is joined without a space between 汉字, also inside a link, and beside full-width marks
-    rf"(?<=[{_WIDE}])\s*\n\s*(?=[{_WIDE}])",
-    rf"(?<=[{_WIDE}])\s*\n\s*(?=\[\[[^\[\]|]+\|[{_WIDE}])",
-    rf"(?<=[{_WIDE}]\]\])\s*\n\s*(?=[{_WIDE}])",
-    rf"(?<=[{_MARKS}])\s*\n\s*|\s*\n\s*(?=[{_MARKS}])",
+_JOIN = re.compile(  # no space between 汉字, also inside a link, and none beside full-width marks
+    rf"(?<=[{_WIDE}])\n(?=[{_WIDE}])"
+    rf"|(?<=[{_WIDE}])\n(?=\[\[[^\[\]|]+\|[{_WIDE}])"
+    rf"|(?<=[{_WIDE}]\]\])\n(?=[{_WIDE}])"
+    rf"|(?<=[{_MARKS}])\n|\n(?=[{_MARKS}])"
 )
 
 
@@ -186,10 +182,8 @@ def unwrap(value: str) -> str:
 
 
 def _unwrap_one(paragraph: str) -> str:
-    if not paragraph.isascii():
-        for join_here in _JOINS:
-            paragraph = re.sub(join_here, "", paragraph)
-    return re.sub(r"[ \t]*\n[ \t]*", " ", paragraph.strip())
+    lines = "\n".join(filter(None, map(str.strip, paragraph.split("\n"))))
+    return (lines if lines.isascii() else _JOIN.sub("", lines)).replace("\n", " ")
 
 
 TEXT = text()

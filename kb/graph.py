@@ -1,12 +1,13 @@
 """The concepts as a NetworkX graph: written links, links in the text, and the inverses of both.
 
-Nodes are ids with the attribute `concept`; edges carry `rel`, `why` (or None) and `derived` (True for inverses and
-for `mentions`). The key of an edge is its relation, so two concepts share at most one edge of a kind.
+Nodes are ids with the attributes `concept` and `needs`, the ids of its prerequisites; edges carry `rel`, `why` (or
+None) and `derived` (True for inverses and for `mentions`). The key of an edge is its relation, so two concepts share at
+most one edge of a kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 
@@ -28,6 +29,8 @@ def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
         for target in _mentioned(concept):
             if target in known and target != concept.id and not graph.has_edge(concept.id, target):
                 _add_both(graph, concept.id, target, "mentions", why=None, derived=True)
+    for id, neighbours in graph.adjacency():
+        graph.nodes[id]["needs"] = tuple(to for to, edges in neighbours.items() if "prerequisite" in edges)
     return graph
 
 
@@ -48,21 +51,26 @@ def learning_path(graph: nx.MultiDiGraph, id: str) -> dict[str, int]:
 
     A cycle is cut where it closes.
     """
-    needs = {node: [to for _, to, rel in graph.out_edges(node, data="rel") if rel == "prerequisite"] for node in graph}
-    distance, order, waiting = {id: 0}, [], [id]
+    needs = graph.nodes.data("needs")
+    distance, waiting = {id: 0}, [id]
     for node in waiting:
         for needed in needs[node]:
             if needed not in distance:
                 distance[needed] = distance[node] + 1
                 waiting.append(needed)
-    seen = {id}
+    return {node: distance[node] for node in _basic_first(needs, id) if node != id}
 
-    def visit(node: str) -> None:
-        for needed in needs[node]:
-            if needed not in seen:
-                seen.add(needed)
-                visit(needed)
-                order.append(needed)
 
-    visit(id)
-    return {node: distance[node] for node in order}
+def _basic_first(needs: Mapping[str, Sequence[str]], id: str) -> list[str]:
+    """A depth-first walk, each concept after what it needs; without recursion, for chains may be long."""
+    order, seen, path = [], {id}, [(id, iter(needs[id]))]
+    while path:
+        node, rest = path[-1]
+        needed = next((other for other in rest if other not in seen), None)
+        if needed is None:
+            order.append(node)
+            path.pop()
+        else:
+            seen.add(needed)
+            path.append((needed, iter(needs[needed])))
+    return order

@@ -15,7 +15,7 @@ from kb.formula import to_terminal
 from kb.model import Concept
 from kb.source import Entry, Problem, Source, make_concept, read_all
 from kb.surface import fold
-from kb.text import LANGUAGES, Bilingual
+from kb.text import LANGUAGES, Bilingual, short
 from kb.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
 
 Finding = tuple[str, Bilingual]
@@ -23,6 +23,7 @@ Finding = tuple[str, Bilingual]
 
 EXPECTED = ("area", "body", "asks", "demo", "demo_shows")
 MOST_ASKS = 20
+PROSE = ("summary", "body", "misconception", "demo_shows")
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
 
@@ -39,7 +40,7 @@ def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None)
     entries, problems = read_all(sources)
     problems += _order([entry for entry in entries if entry.file == path.name])
     broken = {problem.id for problem in problems}
-    sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken and entry.is_whole}
+    sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken}
     names = {entry.id for entry in entries}
     for entry, concept in sound.values():
         found = [
@@ -48,6 +49,7 @@ def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None)
             *_prose(concept),
             *_formula(concept),
             *_asks(concept),
+            *_unseen(concept),
         ]
         found += _links(concept, names)
         if demos is not None and concept.demo and concept.demo not in demos:
@@ -84,15 +86,16 @@ def _lengths(concept: Concept) -> Iterator[Finding]:
                 yield f"body.{language}", Bilingual(f"{n} sentences, not 3 to 8", f"{n} 句，应为 3 到 8 句")
     for language, name in zip(LANGUAGES, concept.name, strict=True):
         if name.casefold() in concept.summary.of(language).casefold():
-            wrong = Bilingual(f"the summary defines '{name}' by itself", f"摘要用“{name}”解释自身")
+            said = short(name)
+            wrong = Bilingual(f"the summary defines '{said}' by itself", f"摘要用“{said}”解释自身")
             yield f"summary.{language}", wrong
 
 
 def _texts(concept: Concept) -> Iterator[tuple[str, Bilingual]]:
-    for name in ("summary", "body", "misconception", "demo_shows"):
+    for name in PROSE:
         if text := getattr(concept, name):
             yield name, text
-    yield from ((f"symbols.{symbol}", text) for symbol, text in concept.symbols.items())
+    yield from ((f"symbols.{short(symbol)}", text) for symbol, text in concept.symbols.items())
     for i, link in enumerate(concept.links):
         if link.why:
             yield f"links[{i}].why", link.why
@@ -103,11 +106,29 @@ def _prose(concept: Concept) -> Iterator[Finding]:
         yield from ((f"{field}.zh", slip) for slip in prose.chinese(text.zh))
         yield from ((f"{field}.en", slip) for slip in prose.english(text.en))
     for ask in concept.asks.get("zh", ()):
-        yield from ((f"asks.zh '{ask}'", slip) for slip in prose.chinese(ask, keywords=True))
+        yield from ((f"asks.zh '{short(ask)}'", slip) for slip in prose.chinese(ask, keywords=True))
+
+
+def _unseen(concept: Concept) -> Iterator[Finding]:
+    for field, text in _strings(concept):
+        yield from ((field, slip) for slip in prose.unseen(text, lines=field.startswith(PROSE)))
+
+
+def _strings(concept: Concept) -> Iterator[tuple[str, str]]:
+    """Every text that an entry holds, in whatever field."""
+    for field, text in [("name", concept.name), *_texts(concept)]:
+        yield from ((f"{field}.{language}", text.of(language)) for language in LANGUAGES)
+    for field, lists in (("aliases", concept.aliases), ("asks", concept.asks)):
+        yield from ((f"{field}.{language}", text) for language, texts in lists.items() for text in texts)
+    if concept.formula:
+        yield "formula", concept.formula
+    yield from ((f"symbols.{short(symbol)}", symbol) for symbol in concept.symbols)
+    for i, source in enumerate(concept.sources):
+        yield from ((f"sources[{i}].{part}", getattr(source, part)) for part in ("title", "author", "url"))
 
 
 def _formula(concept: Concept) -> Iterator[Finding]:
-    for field, latex in [("formula", concept.formula or ""), *((f"symbols.{s}", s) for s in concept.symbols)]:
+    for field, latex in [("formula", concept.formula or ""), *((f"symbols.{short(s)}", s) for s in concept.symbols)]:
         try:
             to_terminal(latex)
         except ValueError as error:
@@ -115,7 +136,7 @@ def _formula(concept: Concept) -> Iterator[Finding]:
     formula = (concept.formula or "").replace(" ", "")
     for symbol in concept.symbols:
         if symbol.replace(" ", "") not in formula:
-            yield f"symbols.{symbol}", Bilingual("not in the formula", "公式中没有此符号")
+            yield f"symbols.{short(symbol)}", Bilingual("not in the formula", "公式中没有此符号")
 
 
 def _asks(concept: Concept) -> Iterator[Finding]:

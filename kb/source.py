@@ -65,11 +65,6 @@ class Entry:
     def id(self) -> str:
         return str(self.values.get("id", "?"))
 
-    @property
-    def is_whole(self) -> bool:
-        """Every needed field was read."""
-        return all(key in self.values for key, field in ENTRY.items() if field.needed)
-
     def problem(self, field: str, message: Bilingual) -> Problem:
         """A problem with a field of this entry, at its line."""
         return Problem(self.file, self.lines.get(field.split(".")[0].split("[")[0], self.line), self.id, field, message)

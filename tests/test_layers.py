@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, SAMPLE
 
 RANKS = {
-    "text": 0, "han": 0, "pinyin": 0, "nodes": 0, "vocabulary": 1, "errors": 1, "files": 1, "words": 1,
+    "text": 0, "han": 0, "pinyin": 0, "nodes": 0, "hidden": 0, "vocabulary": 1, "errors": 1, "files": 1, "words": 1,
     "surface": 1, "wiki": 1, "formula": 1, "paths": 1, "model": 2, "prose": 2, "settings": 2, "fields": 3,
     "source": 4, "graph": 4, "lint": 5, "compile": 5, "store": 5, "runner": 6, "figures": 6, "search": 6,
     "export": 6, "base": 7, "cli": 8,

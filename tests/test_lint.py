@@ -48,6 +48,8 @@ def test_the_sample_is_clean(check: Check) -> None:
         ("adaptive moment estimation", "LSTM", "also names"),
         ("inverted dropout", "Drop-Out", "resolves already"),
         (r"\frac{c}{n}", r"\fraction{c}{n}", "cannot be shown in a terminal"),
+        (r"\frac{c}{n}", r"\argmin_c \frac{c}{n}", r"\argmin is not known"),
+        (r"\frac{c}{n}", "{" * 500 + "c n" + "}" * 500, "nested more than 50 levels deep"),
         (r"A = \frac{c}{n}", r"A = \frac{c}{m}", "not in the formula"),
         ("implemented_in, to: pytorch}", "mitigates, to: pytorch}", "mitigates says why"),
         ("uses, to: gradient}", "is_a, to: adam}", "links to itself"),
@@ -84,3 +86,78 @@ def test_an_overlay_is_checked_on_its_base(sample: Path, tmp_path: Path) -> None
     found = [problem.said("en") for problem in lint(sample, None, overlay)]
     assert any("overlay.yaml:4: mine: typo: unknown field" in line for line in found), found
     assert any("'GRU' also names gated-recurrent-unit" in line for line in found), found
+
+
+ENTRY = """
+- id: a
+  type: concept
+  name: {en: A, zh: 甲}
+  summary: {en: First., zh: 第一。}
+"""
+
+
+def found_in(tmp_path: Path, text: str) -> list[str]:
+    """What the lint says of a file, `id: field: message` each."""
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    return [problem.said("en").split(": ", 1)[1] for problem in lint(path)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (r'name: {en: "A\e", zh: 甲}', "name.en: a control character, U+001B"),
+        (r'name: {en: "A\tB", zh: 甲}', "name.en: a control character, U+0009"),
+        (r'name: {en: "A\n\nB", zh: 甲}', "name.en: a line break"),
+        ('name: {en: A, zh: "甲\u202e"}', "name.zh: an invisible character, U+202E"),
+        ("summary: {en: First\u200b., zh: 第一。}", "summary.en: an invisible character, U+200B"),
+        (r'summary: {en: First., zh: "第\u200d一。"}', "summary.zh: an invisible character, U+200D"),
+        ('aliases: {zh: ["乙\ufeff"]}', "aliases.zh: an invisible character, U+FEFF"),
+        ('asks: {en: ["why\u2028so"]}', "asks.en: an invisible character, U+2028"),
+        (r'body: {en: "A.\x9b", zh: 甲。}', "body.en: a control character, U+009B"),
+        (r'misconception: {en: A., zh: "\U000e0041"}', "misconception.zh: an invisible character, U+E0041"),
+        (r'demo_shows: {en: "A.\xad", zh: 甲。}', "demo_shows.en: an invisible character, U+00AD"),
+        (r'formula: "x\a"', "formula: a control character, U+0007"),
+        (r'symbols: {"x\e": {en: x, zh: 某}}', ": a control character, U+001B"),
+        (r'symbols: {x: {en: "x\n\ny", zh: 某}}', "symbols.x.en: a line break"),
+        (r'links: [{rel: causes, to: a, why: {en: "x\e", zh: 某}}]', "links[0].why.en: a control character"),
+        ("sources: [{title: T\u200e, author: A, year: 2000, url: 'https://x'}]", "sources[0].title: an invisible"),
+        ("sources: [{title: T, author: A, year: 2000, url: 'https://x\u200e'}]", "sources[0].url: an invisible"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named_with_its_field(tmp_path: Path, line: str, said: str) -> None:
+    kept = [old for old in ENTRY.splitlines() if old.split(":")[0].strip() != line.split(":")[0]]
+    found = found_in(tmp_path, "\n".join([*kept, f"  {line}"]))
+    assert any(said in problem for problem in found), found
+    assert not any("invisible" in problem or "control" in problem for problem in found_in(tmp_path, ENTRY))
+
+
+def test_a_character_that_nobody_sees_is_named_in_chinese_too(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(ENTRY.replace("en: A,", r'en: "A\e\u200b\n\nB",'), encoding="utf-8")
+    said = [problem.message.zh for problem in lint(path) if problem.field == "name.en"]
+    assert {"含控制字符 U+001B", "含不可见字符 U+200B", "含换行"} <= set(said)
+
+
+@pytest.mark.parametrize(
+    "text", ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧 ⭐\ufe0f", "👩🏽\u200d💻", r"One.\n\nTwo."]
+)
+def test_what_a_script_or_a_paragraph_needs_is_no_slip(tmp_path: Path, text: str) -> None:
+    found = found_in(tmp_path, ENTRY.replace("First.", f'"{text}"'))
+    assert not any(word in line for line in found for word in ("invisible", "control", "line break")), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("id: a", 'id: "a "\n  year: 12', "a: year: not a whole number"),
+        ("type: concept", "type: nonsense", "a: type: 'nonsense' is not one of"),
+        ("id: a\n  type: concept", 'id: " a"\n  type: nonsense', "type: 'nonsense' is not one of"),
+        ("id: a\n  type: concept", "id: b\n  type: nonsense\n  id: a", "this key stands twice"),
+        ("type: concept", "type: concept\n  year: " + "1" * 5_000, "a: year: not a whole number from 1600 to 2100"),
+        ("type: concept", "type: concept\n  year: !!int ''", "a: year: not a whole number from 1600 to 2100"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_named_and_no_more(tmp_path: Path, old: str, new: str, said: str) -> None:
+    found = found_in(tmp_path, ENTRY.replace(old, new, 1))
+    assert any(said in line for line in found), found

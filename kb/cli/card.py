@@ -13,12 +13,14 @@ from rich.panel import Panel
 from rich.text import Text
 
 from kb import wiki
-from kb.cli.plain import printable
+from kb.cli.plain import one_line, printable
 from kb.cli.wrap import wrap
 from kb.text import Bilingual, Language
 from kb.vocabulary import AREAS, RELATIONS, TYPES
 
 WIDEST = 108
+LONGEST_LINK = 2083
+"""Bytes of an address that terminals follow; each line that shows a part of it holds it whole."""
 SHOWN = 6
 """How many neighbours of one derived relation a card names."""
 
@@ -41,8 +43,38 @@ class Flow:
         self.text, self.indent = text, indent
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in wrap(self.text, max(options.max_width - self.indent, 10)):
+        for line in _lines(self.text, options, self.indent):
             yield Text(" " * self.indent).append_text(line)
+
+
+def _lines(text: Text, options: ConsoleOptions, indent: int) -> list[Text]:
+    """The lines of a text beside an indent; what the terminal's encoding lacks is written otherwise before."""
+    if options.ascii_only:  # rich's word for all that is not UTF
+        from kb.cli.narrow import narrow_text
+
+        text = narrow_text(text, options.encoding)
+    return wrap(text, max(options.max_width - indent, 10))
+
+
+class Frame:
+    """A card's frame, with its names and facts in it; without one they stand above."""
+
+    def __init__(self, title: Text, facts: Text, content: RenderableType, *, drawn: bool) -> None:
+        self.title, self.facts, self.content, self.drawn = title, facts, content, drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.drawn or options.ascii_only:  # where Greek letters and quotes may be two columns wide
+            yield Group(Flow(self.title), Flow(self.facts), Text(), self.content)
+            return
+        yield Panel(
+            self.content,
+            title=self.title,
+            subtitle=self.facts,
+            title_align="left",
+            subtitle_align="right",
+            padding=(1, 2),
+            box=box.ROUNDED,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +95,15 @@ class Pairs:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = max(cell_len(label) for label, _ in self.rows) + 2
         for label, text in self.rows:
-            for i, line in enumerate(wrap(text, max(options.max_width - width, 10))):
+            for i, line in enumerate(_lines(text, options, width)):
                 shown = set_cell_size("" if i else label, width)
                 yield Text.assemble((shown, "magenta"), line)
 
 
 def render_card(card: dict[str, Any], style: Style) -> RenderableType:
     """The whole card."""
-    languages, note = style.languages, style.note
-    parts: list[RenderableType] = []
-    if note:
-        parts += [Flow(Text(note.of(languages[0]), style="yellow")), Text()]
+    languages = style.languages
+    parts: list[RenderableType] = [*_note(style), Text()] if style.note else []
     for i, language in enumerate(languages):
         parts += [Text()] if i else []
         parts += _prose(card, language)
@@ -90,9 +120,14 @@ def render_card(card: dict[str, Any], style: Style) -> RenderableType:
 
 def render_brief(card: dict[str, Any], style: Style) -> RenderableType:
     """Names and summary only."""
-    parts: list[RenderableType] = [Flow(Text(style.note.of(style.languages[0]), style="yellow"))] if style.note else []
+    parts: list[RenderableType] = [*_note(style)]
     parts += [Flow(Text(printable(card["summary"][language]))) for language in style.languages]
     return _frame(card, style, Group(*parts))
+
+
+def _note(style: Style) -> Iterator[RenderableType]:
+    if style.note:
+        yield Flow(Text(printable(style.note.of(style.languages[0])), style="yellow"))
 
 
 def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> RenderableType:
@@ -100,22 +135,12 @@ def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> Rende
     en, zh = card["name"]["en"], card["name"]["zh"]
     names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
     title = Text("  ").join(
-        Text(printable(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names)
+        Text(one_line(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names)
     )
     facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
     facts += [str(card["year"])] if card["year"] else []
     subtitle = Text(" · ".join(dict.fromkeys(facts)), style="dim")
-    if not style.framed:
-        return Group(Flow(title), Flow(subtitle), Text(), content)
-    return Panel(
-        content,
-        title=title,
-        subtitle=subtitle,
-        title_align="left",
-        subtitle_align="right",
-        padding=(1, 2),
-        box=box.ROUNDED,
-    )
+    return Frame(title, subtitle, content, drawn=style.framed)
 
 
 def _prose(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
@@ -148,8 +173,8 @@ def _formula(card: dict[str, Any], language: Language) -> Iterator[RenderableTyp
     yield Text()
     yield Flow(Text(printable(card["formula_text"]), style="bold green"), indent=4)
     for symbol, text in card["symbols"].items():
-        shown = printable(card["symbols_text"][symbol])
-        yield Flow(Text.assemble((shown, "green"), "  ", (printable(text[language]), "dim")), indent=6)
+        shown = one_line(card["symbols_text"][symbol])
+        yield Flow(Text.assemble((shown, "green"), "  ", (one_line(text[language]), "dim")), indent=6)
 
 
 def _relations(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
@@ -171,9 +196,9 @@ def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: boo
     shown = edges if with_reasons else edges[:SHOWN]
     names = []
     for edge in shown:
-        name = Text(printable(edge["name"][language]))
+        name = Text(one_line(edge["name"][language]))
         if with_reasons and edge["why"]:
-            why = printable(edge["why"][language])
+            why = one_line(edge["why"][language])
             name.append(f"（{why}）" if language == "zh" else f" ({why})", style="dim")
         names.append(name)
     more = [Text(f"… +{len(edges) - len(shown)}", style="dim")] if len(edges) > len(shown) else []
@@ -186,11 +211,11 @@ def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]
     dots = Text("…", style="dim")
     if before:
         nearest = sorted(before, key=lambda step: int(step["distance"]))[:SHOWN]
-        steps = [Text(printable(step["name"][language])) for step in before if step in nearest]
+        steps = [Text(one_line(step["name"][language])) for step in before if step in nearest]
         path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
         pairs.rows.append(("先学" if language == "zh" else "learn first", path))
     if after:
-        names = [Text(printable(step["name"][language])) for step in after[:SHOWN]]
+        names = [Text(one_line(step["name"][language])) for step in after[:SHOWN]]
         more = [Text(f"… +{len(after) - SHOWN}", style="dim")] * (len(after) > SHOWN)
         joined = Text("、" if language == "zh" else ", ").join(names + more)
         pairs.rows.append(("再学" if language == "zh" else "leads to", joined))
@@ -204,18 +229,20 @@ def _sources(card: dict[str, Any], language: Language) -> Iterator[RenderableTyp
         return
     yield Text()
     for source in card["sources"]:
-        line = Text(f"{printable(source['author'])}, ", style="dim")
-        line.append(printable(source["title"]), style=f"italic link {_safe_url(source['url'])}")
+        link = _link(source["url"])
+        line = Text(f"{one_line(source['author'])}, ", style="dim")
+        line.append(one_line(source["title"]), style=f"italic {link}")
         line.append(f", {source['year']}  ", style="dim")
-        line.append(printable(source["url"]), style=f"dim link {_safe_url(source['url'])}")
+        line.append(one_line(source["url"]), style=f"dim {link}")
         yield Flow(line)
 
 
-def _safe_url(url: str) -> str:
-    """The address with everything escaped that could end a terminal link early."""
+def _link(url: str) -> str:
+    """A terminal link to an address, everything escaped that could end it early; none to one that is too long."""
     from urllib.parse import quote
 
-    return quote(url, safe=":/?#[]@!$&'()*+,;=%~-._")
+    safe = quote(url, safe=":/?#[]@!$&'()*+,;=%~-._")
+    return f"link {safe}" if len(safe) <= LONGEST_LINK else ""
 
 
 def _demo(card: dict[str, Any], languages: tuple[Language, ...]) -> Iterator[RenderableType]:

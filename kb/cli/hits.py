@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from kb.cli.card import WIDEST, Flow
-from kb.cli.plain import printable
+from kb.cli.plain import one_line, printable
 from kb.search.hybrid import Hit
 from kb.store import Row
 from kb.text import Bilingual, Language
@@ -37,7 +37,7 @@ def render_hits(
 
 def headline(rank: int, row: Row, language: Language, *, dim: bool = False) -> Text:
     """A result's rank and its two names."""
-    en, zh = map(printable, row.name)
+    en, zh = map(one_line, row.name)
     first, second = (zh, en) if language == "zh" else (en, zh)
     line = Text(f"{rank:>2}  ", style="dim")
     line.append(first, style="dim" if dim else "bold cyan")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.cli.app import both
-from kb.cli.plain import printable
+from kb.cli.plain import one_line
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.text import Bilingual
@@ -57,12 +57,12 @@ def command(
         session.print_json(found)
         return 1 if problems else 0
     for problem in problems:
-        print(printable(problem.said(session.language)))
+        print(one_line(problem.said(session.language)))
     read, _ = read_all([Source.open(file) for file in (path, overlay) if file is not None])
     entries = {entry.id: entry for entry in read}
     for id, other, score in pairs:
         wish = Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
-        print(printable(entries[id].problem("links", wish).said(session.language)))
+        print(one_line(entries[id].problem("links", wish).said(session.language)))
     n = len(problems)
     session.note(f"{len(entries)} entries, {n} problems", f"{len(entries)} 个条目，{n} 处问题")
     return 1 if problems else 0

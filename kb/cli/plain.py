@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import unicodedata
+import json
+import re
+import sys
+
+from kb.hidden import HIDDEN, visible
 
 
 def printable(text: str) -> str:
-    """The text without control characters and without the marks that reverse its direction."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c for c in text if c in "\n\t" or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _BIDI))
+    """The text without what a terminal would act on and no reader sees; line breaks and tabs stay."""
+    return text if text.isascii() and text.isprintable() else visible(text)
 
 
-_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+def one_line(text: str) -> str:
+    """The printable text on one line, without tabs: a name, or a cell of a row."""
+    return re.sub(r"[\t\n]+", " ", printable(text))
+
+
+def escaped(document: str) -> str:
+    """JSON with what is hidden in its strings escaped: printable, and the same value.
+
+    Where standard output is not UTF-8, all but ASCII is: what an encoding lacks would be lost, or break a string.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    odd = HIDDEN.pattern if encoding.lower().startswith("utf") else r"[^\x00-\x7f]"
+    return re.sub(odd, lambda match: json.dumps(match[0])[1:-1], document)

@@ -6,6 +6,7 @@ opening punctuation.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -17,7 +18,7 @@ _OPENING = frozenset("（《「『【“‘([{")
 
 def wrap(text: Text, width: int) -> list[Text]:
     """Break a text into lines of at most `width` columns, its styles kept; line breaks in it stay."""
-    return [line for paragraph in text.split("\n", allow_blank=True) for line in _wrap_one(paragraph, width)]
+    return [line for paragraph in text.split("\n", allow_blank=True) for line in _wrap_one(paragraph, max(width, 1))]
 
 
 def _wrap_one(text: Text, width: int) -> list[Text]:
@@ -27,17 +28,33 @@ def _wrap_one(text: Text, width: int) -> list[Text]:
         if used and used + columns > width and not piece.isspace():
             breaks.append(at)
             used = 0
+        if columns > width:
+            *cuts, last = _cut(piece, width)
+            breaks += (at + cut for cut in (*cuts, last))
+            columns = cell_len(piece[last:])
         at += len(piece)
-        while columns > width:  # a word wider than the line is cut
-            fits = next((n for n in range(len(piece), 1, -1) if cell_len(piece[:n]) <= width), 1)
-            piece = piece[fits:]
-            breaks.append(at - len(piece))
-            columns = cell_len(piece)
         used += columns
     lines = list(text.divide(breaks)) if breaks else [text.copy()]
     for line in lines:
         line.rstrip()
     return lines
+
+
+def _cut(piece: str, width: int) -> list[int]:
+    """Where to cut a word that is wider than the line."""
+    cuts = [0]
+    while (end := _reach(piece, cuts[-1], width)) < len(piece):
+        cuts.append(max(end, cuts[-1] + 1))
+    return cuts[1:]
+
+
+def _reach(piece: str, start: int, width: int) -> int:
+    """Up to where a word fits into a line; only as much of it is measured as a line may hold."""
+    step = width
+    while start + step < len(piece) and cell_len(piece[start : start + step]) <= width:
+        step *= 2  # characters without a width of their own
+    ends = range(start, min(start + step, len(piece)) + 1)
+    return ends[bisect_right(ends, width, key=lambda end: cell_len(piece[start:end])) - 1]
 
 
 def _atoms(plain: str) -> Iterator[str]:

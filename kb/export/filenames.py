@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_FORBIDDEN = re.compile(r'[?<>:*|"\[\]#^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]')
+from kb.hidden import HIDDEN
+
+_FORBIDDEN = re.compile(rf'[?<>:*|"\[\]#^\t\n]|{HIDDEN.pattern}')
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 LONGEST = 240
 """Bytes of UTF-8 that a name may have; file systems stop at 255, and an extension follows."""
+READ = 10_000
+"""Characters of a text that are looked at: normalizing takes long where accents pile up."""
 
 
 def note_name(text: str) -> str:
-    """A file name without extension: NFC, no forbidden characters, no device names, at most 240 bytes."""
-    name = unicodedata.normalize("NFC", text).replace("/", "-").replace("\\", "-")
+    """A file name without extension: NFC, nothing forbidden or hidden, no device names, at most 240 bytes."""
+    name = unicodedata.normalize("NFC", text[:READ]).replace("/", "-").replace("\\", "-")
     name = re.sub(r"\s+", " ", _FORBIDDEN.sub("", name)).strip(" .")
-    while len(name.encode()) > LONGEST:
-        name = name[:-1]
+    name = name.encode()[:LONGEST].decode(errors="ignore")  # a character that is cut in two goes
     name = name.rstrip(" .") or "Untitled"
     return f"{name}-" if name.split(".")[0].casefold() in _DEVICES else name
 

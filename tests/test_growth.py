@@ -1,0 +1,278 @@
+"""Long, deep and odd texts: time grows with their length alone, and what comes out is what the plain slow way gives."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import networkx as nx
+import pytest
+import yaml
+from conftest import ROOT, SAMPLE
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from kb.cli.card import Style, render_card
+from kb.cli.wrap import _atoms, wrap
+from kb.compile import make_card
+from kb.export.filenames import note_name
+from kb.fields import unwrap
+from kb.formula import to_terminal
+from kb.graph import build_graph, learning_path
+from kb.lint import lint
+from kb.model import Concept, Link, Source
+from kb.text import Bilingual
+
+SHARE = 2.5**3
+"""What eight times as much may cost; what grows with the square costs 64 times."""
+
+
+def cost(work: Callable[[], object]) -> float:
+    """Processor time of the best of three runs, in seconds."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def growth(work: Callable[[str], object], make: Callable[[int], str], n: int) -> float:
+    """How many times as much a text of eight times the length costs."""
+    short, long = make(n), make(8 * n)
+    return cost(lambda: work(long)) / cost(lambda: work(short))
+
+
+@pytest.mark.parametrize("unit", ["a", "，", "字", "a\ufe0f", "x.y/", "\u0301", "\u200d"])
+def test_wrapping_a_long_word_costs_no_more_than_its_length(unit: str) -> None:
+    assert growth(lambda text: wrap(Text(text), 80), lambda n: "a" * 100 + unit * n, 20_000) < SHARE
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: "a" + " " * n + "b",
+        lambda n: "字" + " " * n + "，",
+        lambda n: "字" + "\u3000" * n + "字\n字",
+        lambda n: "字" + "\n\u3000" * n + "b",
+        lambda n: "字\n[[" * n,
+        lambda n: "字，\n  " * n,
+    ],
+)
+def test_joining_lines_costs_no_more_than_their_length(make: Callable[[int], str]) -> None:
+    assert growth(unwrap, make, 30_000) < SHARE
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: "x" + r"\quad " * n + "= 1",
+        lambda n: "(" + r"\; " * n + "+ 1",
+        lambda n: "x_1 " * n,
+        lambda n: r"\text{" + "a " * n + "}",
+        lambda n: "x" + r"\; {}" * n + "^2",
+    ],
+)
+def test_reading_a_formula_costs_no_more_than_its_length(make: Callable[[int], str]) -> None:
+    assert growth(to_terminal, make, 8_000) < SHARE
+
+
+@pytest.mark.parametrize("unit", ["a", "字", "\u0301\u0316"])
+def test_naming_a_note_costs_no_more_than_the_length_of_the_name(unit: str) -> None:
+    assert growth(note_name, lambda n: unit * n, 20_000) < SHARE
+
+
+def test_each_finding_is_short_however_long_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    ask, name = "".join(f"字{i}" for i in range(5_000)), "b" * 5_000
+    names = {"en": name, "zh": "甲"}
+    entry = {"id": "a", "type": "model", "name": names, "summary": {"en": f"{name}.", "zh": "甲。"}}
+    for broken in ({"type": ask}, {"id": ask}, {"name": {"en": int("1" * 3_000), "zh": "甲"}}):
+        path.write_text(json.dumps([{**entry, **broken}]), encoding="utf-8")
+        assert all(len(problem.message.en) < 300 and len(problem.message.zh) < 300 for problem in lint(path))
+    path.write_text(json.dumps([{**entry, "asks": {"zh": [ask, "问"]}}]), encoding="utf-8")
+    found = lint(path)
+    assert sum("no space between" in problem.message.en for problem in found) > 4_000
+    assert any("defines 'bbb" in problem.message.en for problem in found)
+    assert all(len(problem.field) + len(problem.message.en) < 250 for problem in found)
+
+
+def source(url: str) -> Concept:
+    """A concept with one source."""
+    same = Bilingual("A", "A")
+    return Concept("a", "model", same, same, sources=(Source("T", "Author", 2000, url),))
+
+
+def shown(concept: Concept) -> str:
+    """The concept's card on a coloured terminal."""
+    out = io.StringIO()
+    card = make_card(concept, {concept.id: concept}, build_graph([concept]))
+    console = Console(file=out, width=100, force_terminal=True, color_system="standard")
+    console.print(render_card(json.loads(json.dumps(card)), Style(("en",))))
+    return out.getvalue()
+
+
+def test_a_long_address_does_not_stand_in_every_line_of_itself() -> None:
+    assert shown(source("https://example.org/" + "a" * 200)).count("\x1b]8;") >= 6
+    short, long = (len(shown(source("https://example.org/" + "，" * n))) for n in (2_000, 16_000))
+    assert long / short < SHARE
+
+
+def test_a_formula_that_is_nested_too_deeply_is_shown_as_it_is_written() -> None:
+    same, latex = Bilingual("A", "A"), r"\sqrt{" * 60 + "x" + "}" * 60
+    assert r"\sqrt{\sqrt{" in shown(Concept("a", "model", same, same, formula=latex, symbols={"x": same}))
+
+
+def concepts(needs: dict[str, list[str]]) -> list[Concept]:
+    """Concepts with nothing but prerequisites."""
+    same = Bilingual("x", "x")
+    links = {id: tuple(Link("prerequisite", to, same) for to in others) for id, others in needs.items()}
+    return [Concept(id, "concept", same, same, links=links[id]) for id in needs]
+
+
+def test_the_learning_paths_of_all_concepts_cost_no_more_than_their_number() -> None:
+    def work(n: int) -> float:
+        needs = {str(i): [str(i // 2)] if i else [] for i in range(n)}
+        graph = build_graph(concepts({**needs, **{f"{i}'": ["0", "1"] for i in range(n)}}))
+        return cost(lambda: [learning_path(graph, id) for id in graph])
+
+    assert work(3_200) / work(400) < SHARE
+
+
+def test_a_chain_of_prerequisites_may_be_of_any_length() -> None:
+    ids = [str(i) for i in range(5_000)]
+    graph = build_graph(concepts({**{a: [b] for a, b in pairwise(ids)}, ids[-1]: [ids[0]]}))
+    path = learning_path(graph, ids[0])
+    assert list(path) == ids[:0:-1]
+    assert path[ids[-1]] == 4_999
+
+
+def recursive_path(graph: nx.MultiDiGraph, id: str) -> dict[str, int]:
+    """What `learning_path` says, written as it is thought."""
+    needs = {node: [to for _, to, rel in graph.out_edges(node, data="rel") if rel == "prerequisite"] for node in graph}
+    distance, order, seen = {id: 0}, [], {id}
+    waiting = [id]
+    for node in waiting:
+        new = [needed for needed in needs[node] if needed not in distance]
+        distance |= dict.fromkeys(new, distance[node] + 1)
+        waiting += new
+
+    def visit(node: str) -> None:
+        for needed in needs[node]:
+            if needed not in seen:
+                seen.add(needed)
+                visit(needed)
+                order.append(needed)
+
+    visit(id)
+    return {node: distance[node] for node in order}
+
+
+def test_a_learning_path_is_that_of_the_recursion() -> None:
+    chance = random.Random(1)
+    for size in range(2, 60):
+        ids = [f"n{i}" for i in range(size)]
+        needs = {id: chance.sample(ids, chance.randrange(min(size, 5))) for id in ids}
+        graph = build_graph(concepts(needs))
+        assert size < 6 or not nx.is_directed_acyclic_graph(nx.DiGraph(needs))
+        for id in ids:
+            assert list(learning_path(graph, id).items()) == list(recursive_path(graph, id).items())
+
+
+def slow_wrap(text: str, width: int) -> list[str]:
+    """What `wrap` says of one paragraph, with every length tried."""
+    breaks, used, at = [0], 0, 0
+    for piece in _atoms(text):
+        columns = cell_len(piece)
+        if used and used + columns > width and not piece.isspace():
+            breaks.append(at)
+            used = 0
+        at += len(piece)
+        while columns > width:
+            piece = piece[next((n for n in range(len(piece), 1, -1) if cell_len(piece[:n]) <= width), 1) :]
+            breaks.append(at - len(piece))
+            columns = cell_len(piece)
+        used += columns
+    return [text[start:end].rstrip() for start, end in pairwise([*breaks, len(text)])]
+
+
+def test_lines_are_those_of_the_slow_way() -> None:
+    chance = random.Random(2)
+    for _ in range(2_000):
+        text = "".join(chance.choices("aab 中文，。（）“”-.e\u0301", k=chance.randrange(60)))
+        text += chance.choice("a中，.\u0301") * chance.randrange(80)
+        width = chance.randrange(2, 30)
+        assert [line.plain for line in wrap(Text(text), width)] == slow_wrap(text, width), (text, width)
+
+
+WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—"
+MARKS = "，。、；：？！（）《》「」“”‘’…—"
+
+
+def slow_unwrap(value: str) -> str:
+    """What `unwrap` says, by patterns that try every blank."""
+
+    def one(paragraph: str) -> str:
+        for pattern in (
+            rf"(?<=[{WIDE}])\s*\n\s*(?=[{WIDE}])",
+            rf"(?<=[{WIDE}])\s*\n\s*(?=\[\[[^\[\]|]+\|[{WIDE}])",
+            rf"(?<=[{WIDE}]\]\])\s*\n\s*(?=[{WIDE}])",
+            rf"(?<=[{MARKS}])\s*\n\s*|\s*\n\s*(?=[{MARKS}])",
+        ):
+            paragraph = re.sub(pattern, "", paragraph)
+        return re.sub(r"[ \t]*\n[ \t]*", " ", paragraph.strip())
+
+    return "\n\n".join(map(one, re.split(r"\n[ \t]*\n", value.strip())))
+
+
+def scalars(path: Path) -> Iterator[str]:
+    """Every text of a YAML file as it stands."""
+    waiting = [yaml.compose(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode):
+            yield node.value
+        else:
+            waiting += [part for child in node.value for part in (child if isinstance(child, tuple) else (child,))]
+
+
+def test_joined_lines_are_those_of_the_slow_way() -> None:
+    chance = random.Random(3)
+    parts = [
+        "a",
+        "b ",
+        "字",
+        "，",
+        "“",
+        " ",
+        "  ",
+        "\n",
+        "\n ",
+        "\t",
+        "[[",
+        "]]",
+        "|",
+        "[[a-b|字]]",
+        "[[a|b]]",
+        "[",
+        "-",
+    ]
+    for _ in range(20_000):
+        text = "".join(chance.choices(parts, k=chance.randrange(16)))
+        assert unwrap(text) == slow_unwrap(text), text
+    for text in (*scalars(SAMPLE), *scalars(ROOT / "data" / "concepts.yaml")):
+        assert unwrap(text) == slow_unwrap(text)
+
+
+def test_a_note_s_name_is_cut_between_characters() -> None:
+    assert note_name("字" * 200) == "字" * 80
+    assert note_name("a" + "字" * 200) == "a" + "字" * 79
+    assert note_name("é" * 119 + "a.😀") == "é" * 119 + "a"
+    assert note_name("a" * 239 + "é") == "a" * 239
