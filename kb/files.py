@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from kb.errors import KbError
-from kb.text import Bilingual, short
+from kb.text import Bilingual
 
 try:
     import fcntl
@@ -37,6 +37,10 @@ class State(NamedTuple):
     modified: int
     changed: int
     inode: int
+
+    def is_like(self, other: State) -> bool:
+        """Whether a file has not been written to since, though it may have been renamed."""
+        return self._replace(changed=other.changed) == other
 
 
 ABSENT = State(-1, 0, 0, 0)
@@ -67,8 +71,8 @@ def read_named(path: Path) -> Content:
     try:
         return read(path)
     except (OSError, ValueError) as error:  # the latter for a name that can be none
-        name, why = short(str(path)), reason(error)
-        raise KbError(Bilingual(f"cannot read {name}: {why.en}", f"无法读取 {name}：{why.zh}")) from error
+        why = reason(error)
+        raise KbError(Bilingual(f"cannot read {path}: {why.en}", f"无法读取 {path}：{why.zh}")) from error
 
 
 def reason(error: Exception) -> Bilingual:
@@ -93,14 +97,33 @@ def read(path: Path, *, follow: bool = True, most: int | None = None) -> Content
     Raises:
         OSError: it cannot be read, is too large, or is a folder, a pipe, a device or a link that is not followed.
     """
+    with _opened(path, follow) as (file, state):
+        if most is not None and state.size > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return Content(file.read(), state)
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of a regular file that is no link.
+
+    Raises:
+        OSError: as `read` does.
+    """
+    with _opened(path, follow=False) as (file, _):
+        return file.read(size)
+
+
+@contextmanager
+def _opened(path: Path, follow: bool) -> Iterator[tuple[BinaryIO, State]]:
     descriptor = os.open(path, _READ | (0 if follow else _NO_LINK))
-    seen = os.fstat(descriptor)
-    if not stat.S_ISREG(seen.st_mode) or seen.st_size > (seen.st_size if most is None else most):
+    try:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
+            raise _odd(path, seen.st_mode)
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file, _state(seen)
+    finally:
         os.close(descriptor)
-        is_large = stat.S_ISREG(seen.st_mode)
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path)) if is_large else _odd(path, seen.st_mode)
-    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, not a path)
-        return Content(file.read(), _state(seen))
 
 
 def write(path: Path, content: bytes, *, durable: bool = True, was: State | None = None) -> None:
@@ -131,12 +154,25 @@ def write(path: Path, content: bytes, *, durable: bool = True, was: State | None
                 temporary.chmod(stat.S_IMODE(there.st_mode))
             if fcntl is None:
                 file.close()  # Windows renames no file that is open
-            if was not in (None, state_of(path)):
-                raise FileChanged(errno.EBUSY, "it was changed meanwhile", str(path))
-            temporary.replace(path)
+            _put(temporary, path, was)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _put(temporary: Path, path: Path, was: State | None) -> None:
+    """Rename a finished file into its place. What somebody wrote there in that very moment is not lost either."""
+    if was is None or was == ABSENT:
+        if was is not None and state_of(path) != ABSENT:
+            raise FileChanged(path)
+        temporary.replace(path)
+        return
+    with _opened(path, follow=False) as (old, state):
+        if not state.is_like(was):
+            raise FileChanged(path)
+        temporary.replace(path)
+        if not _state(os.fstat(old.fileno())).is_like(was):
+            raise FileChanged(path, old.read())
 
 
 class OddFile(OSError):
@@ -148,7 +184,14 @@ class OddFile(OSError):
 
 
 class FileChanged(OSError):
-    """A file was written to by somebody else between reading and writing it."""
+    """A file was written to by somebody else between reading and writing it.
+
+    `lost` is what they wrote, where it has been written over already.
+    """
+
+    def __init__(self, path: Path, lost: bytes | None = None) -> None:
+        super().__init__(errno.EBUSY, "it keeps changing", str(path))
+        self.lost = lost
 
 
 def _temporary(folder: Path) -> tuple[Path, int]:
@@ -251,4 +294,6 @@ _IN_CHINESE = {
     errno.EROFS: "文件系统只读",
     errno.EFBIG: "文件过大",
     errno.EIO: "读写错误",
+    errno.EBUSY: "它一直在变动",
+    errno.ETIMEDOUT: "另一个进程正在使用它",
 }

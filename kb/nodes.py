@@ -64,9 +64,9 @@ class _Composer:
             node = ScalarNode(tag, event.value, event.start_mark, event.end_mark, style=event.style)
             self.add(node, event.anchor, len(event.value) + 1)
         elif kind is SequenceStartEvent:
-            self.enter(SequenceNode(self.tag(SequenceNode, event), [], event.start_mark), event)
+            self.enter(SequenceNode, event)
         elif kind is MappingStartEvent:
-            self.enter(MappingNode(self.tag(MappingNode, event), [], event.start_mark), event)
+            self.enter(MappingNode, event)
         elif isinstance(event, CollectionEndEvent):
             self.leave(event)
         elif kind is AliasEvent:
@@ -86,9 +86,10 @@ class _Composer:
         if anchor is not None:
             self.anchors[anchor] = node, weight
 
-    def enter(self, node: Node, event: Any) -> None:
+    def enter(self, kind: type[SequenceNode] | type[MappingNode], event: Any) -> None:
         if len(self.open) == DEEPEST:
             raise ComposerError(None, None, "nested too deeply", event.start_mark)
+        node = kind(self.tag(kind, event), [], event.start_mark, flow_style=event.flow_style)
         self.open.append((node, event.anchor))
         self.held.append([])
         self.weights.append(1)

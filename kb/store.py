@@ -22,7 +22,7 @@ from kb import __version__
 from kb.errors import KbError
 from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.surface import fold, strip_tones
-from kb.text import Bilingual, short, whole
+from kb.text import Bilingual, whole
 
 if TYPE_CHECKING:
     from kb.model import Concept
@@ -235,9 +235,9 @@ def _read_source(path: Path) -> Content:
     try:
         return read_named(path)
     except KbError as error:
-        message, name = error.message, short(str(path))
+        message = error.message
         if isinstance(error.__cause__, FileNotFoundError):
-            message = Bilingual(f"no knowledge base at {name}", f"找不到知识库文件 {name}")
+            message = Bilingual(f"no knowledge base at {path}", f"找不到知识库文件 {path}")
         doctor = Bilingual(
             "check --data, KB_DATA and the config; kb doctor shows them",
             "请检查 --data、KB_DATA 和配置；kb doctor 可查看",

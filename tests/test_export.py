@@ -10,9 +10,11 @@ from conftest import SAMPLE
 from vault import faults, read
 
 from kb.errors import KbError
+from kb.export.content import escape
 from kb.export.filenames import note_name
-from kb.export.note import escape, parse
-from kb.export.obsidian import MANIFEST, Options, Step, export
+from kb.export.note import parse
+from kb.export.obsidian import Exported, Options, export
+from kb.export.vault import MANIFEST
 from kb.paths import shipped_data
 from kb.store import Store, open_store
 
@@ -34,8 +36,8 @@ def vault(tmp_path: Path) -> Path:
     return tmp_path / "vault"
 
 
-def actions(steps: list[Step]) -> Counter[str]:
-    return Counter(step.action for step in steps)
+def actions(done: Exported) -> Counter[str]:
+    return Counter(step.action for step in done.steps)
 
 
 def snapshot(vault: Path) -> dict[str, tuple[bytes, int]]:
@@ -92,7 +94,7 @@ def test_tags_that_the_user_added_stay_and_those_taken_out_stay_out(cards: list,
     note.write_text(text.replace('  - "kb/optimizer"\n', '  - "todo"\n'), encoding="utf-8")
     cards[1]["summary"]["en"] = "Changed."
     export(cards, vault, EN)
-    assert read(note)[0]["tags"] == ["kb/optimization", "todo"]
+    assert read(note)[0]["tags"] == ["todo", "kb/optimization"]
 
 
 def test_a_region_that_the_user_edited_is_a_conflict(cards: list, vault: Path) -> None:

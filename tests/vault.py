@@ -26,21 +26,45 @@ def key(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
-def resolve(notes: set[str], folder: str, target: str) -> bool:
-    """Whether a link reaches a note: exact path, own folder, then the end of any path."""
-    wanted = key(target + ".md")
-    return (
-        wanted in notes or key(f"{folder}/{target}.md") in notes or any(path.endswith("/" + wanted) for path in notes)
-    )
+def notes_of(vault: Path) -> list[str]:
+    """Every note, by its path from the root; what is hidden is none."""
+    paths = (path.relative_to(vault) for path in sorted(vault.rglob("*.md")) if path.is_file())
+    return [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
+
+
+def resolve(notes: list[str], source: str, target: str) -> str | None:
+    """The note that a link reaches from another, or None: the exact path from the root, a note of the own folder, or
+    else the one with the shortest path of those that end so. Case does not matter, and aliases are not looked at."""
+    wanted = key(target.removesuffix(".md") + ".md")
+    folder = source.rpartition("/")[0]
+    by_key = {key(path): path for path in notes}
+    for exact in (wanted, key(f"{folder}/") + wanted):
+        if exact in by_key:
+            return by_key[exact]
+    ends = [path for path in notes if key(path).endswith(f"/{wanted}")]
+    return min(ends, key=lambda path: (path.count("/"), len(path), path), default=None)
+
+
+def links(vault: Path, source: str) -> dict[str, str | None]:
+    """Every link of a note, properties included, and the note that it reaches."""
+    notes = notes_of(vault)
+    text = (vault / source).read_bytes().decode("utf-8", "replace")
+    return {match[0]: resolve(notes, source, match[1]) for match in LINK.finditer(text)}
+
+
+def id_of(vault: Path, path: str) -> str:
+    """The concept that a note says it is of."""
+    found = re.search(r'^kb-id: "?([a-z0-9-]+)"?\r?$', (vault / path).read_bytes().decode("utf-8", "replace"), re.M)
+    return found[1] if found else ""
 
 
 def faults(vault: Path) -> list[str]:
-    """What Obsidian would stumble over."""
+    """What Obsidian would stumble over in kb's notes, and which of their links open other notes."""
     found: list[str] = []
-    notes = {key(path.relative_to(vault).as_posix()) for path in vault.rglob("*.md")}
+    notes = notes_of(vault)
     types: dict[str, type] = {}
     names: set[str] = set()
-    for path in sorted(vault.rglob("*.md")):
+    for path in (vault / note for note in notes if id_of(vault, note)):
         properties, body = read(path)
         stem = path.stem
         if (
@@ -64,8 +88,11 @@ def faults(vault: Path) -> list[str]:
         quoted = [item for value in properties.values() if isinstance(value, list) for item in value]
         for text in (body, *(item for item in quoted if item.startswith("[["))):
             for match in LINK.finditer(text):
-                if not resolve(notes, path.parent.relative_to(vault).as_posix(), match[1]):
+                reached = resolve(notes, path.relative_to(vault).as_posix(), match[1])
+                if reached is None:
                     found.append(f"{path.name}: no note {match[1]}")
+                elif not id_of(vault, reached):
+                    found.append(f"{path.name}: {match[0]} opens {reached}, a note of the user's")
         if any("[[" in comment for comment in re.findall(r"%%.*?%%", body, re.DOTALL)):
             found.append(f"{path.name}: a link inside a comment")
     return found

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb.cli.app import both
-from kb.cli.plain import printable
+from kb.cli.plain import one_line
 from kb.cli.session import Session
 from kb.text import LANGUAGES, Bilingual
+
+if TYPE_CHECKING:
+    from kb.export.obsidian import Step
 
 SAID = {
     "create": Bilingual("created", "新建"),
@@ -22,7 +25,11 @@ SAID = {
     "deleted": Bilingual("deleted by you, left so", "已被你删除，保持不变"),
     "prune": Bilingual("pruned", "清除"),
     "keep": Bilingual("kept, for you wrote in them", "因含有你写的内容而保留"),
+    "copy": Bilingual("second notes of a concept, left alone", "同一概念的另一份笔记，未改动"),
+    "skip": Bilingual("skipped", "跳过"),
 }
+LISTED = ("conflict", "copy", "skip")
+"""What is always named, note by note."""
 
 
 def command(
@@ -32,9 +39,20 @@ def command(
         Path,
         typer.Argument(
             metavar="DIR",
-            help=both("The vault; notes go to its subfolder kb.", "仓库文件夹，笔记写入其中的 kb 子文件夹。"),
+            help=both(
+                "The vault; notes go to a folder of their own in it.", "仓库文件夹，笔记写入其中的专用子文件夹。"
+            ),
         ),
     ],
+    home: Annotated[
+        str | None,
+        typer.Option(
+            "--folder",
+            metavar="NAME",
+            help=both("The folder of the notes; kb by default.", "存放笔记的子文件夹，默认为 kb。"),
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -56,23 +74,29 @@ def command(
 ) -> int:
     if format != "obsidian":
         raise typer.BadParameter(f"{format!r} is not one of obsidian", param_hint="FORMAT")
-    from kb.export.obsidian import SUBFOLDER, Options, export
+    from kb.export.obsidian import Options, export
 
-    options = Options(session.languages, force=force, prune=prune, dry_run=dry_run)
+    options = Options(session.languages, force=force, prune=prune, dry_run=dry_run, folder=home)
     ids = [row.id for row in session.store.rows()]
-    steps = export([session.store.card(id) for id in ids], folder, options)
-    counts = Counter(step.action for step in steps)
+    done = export([session.store.card(id) for id in ids], folder, options)
+    counts = Counter(step.action for step in done.steps)
     if as_json:
-        session.print_json([{"action": step.action, "id": step.id, "path": step.path} for step in steps])
+        session.print_json([_record(step) for step in done.steps])
         return 1 if counts["conflict"] else 0
-    for step in steps:
-        if step.action == "conflict" or (dry_run and step.action != "unchanged"):
-            print(printable(f"{step.action}\t{step.path}"))
+    for step in done.steps:
+        if step.action in LISTED or (dry_run and step.action != "unchanged"):
+            why = [step.why.of(session.language)] if step.why else []
+            print("\t".join(map(one_line, [step.action, step.path, *why])))
     said = Bilingual(
         *(", ".join(f"{n} {SAID[action].of(language)}" for action, n in counts.items()) for language in LANGUAGES)
     )
-    session.note(f"{folder / SUBFOLDER}: {said.en}", f"{folder / SUBFOLDER}：{said.zh}")
+    session.note(f"{done.home}: {said.en}", f"{done.home}：{said.zh}")
     if counts["conflict"]:
         hint = "you edited these notes inside kb's part; --force overwrites it"
         session.note(hint, "这些笔记中由 kb 维护的部分被改动过；--force 可覆盖", style="yellow")
     return 1 if counts["conflict"] else 0
+
+
+def _record(step: Step) -> dict[str, Any]:
+    told = {"action": step.action, "id": step.id, "path": step.path}
+    return {**told, "why": step.why._asdict()} if step.why else told
