@@ -56,18 +56,17 @@ def compile_into(connection: sqlite3.Connection, sources: Sequence[Source], meta
 
 
 def _card_rows(concepts: Sequence[Concept]) -> Iterable[tuple[str | None, ...]]:
-    known = {concept.id: concept for concept in concepts}
+    names = {concept.id: {"en": concept.name.en, "zh": concept.name.zh} for concept in concepts}
     graph = build_graph(concepts)
     for c in concepts:
-        card = json.dumps(make_card(c, known, graph), ensure_ascii=False, separators=(",", ":"))
+        card = json.dumps(make_card(c, names, graph), ensure_ascii=False, separators=(",", ":"))
         areas = " ".join(c.area)
         yield c.id, c.type, areas, c.name.en, c.name.zh, c.summary.en, c.summary.zh, c.demo, card
 
 
-def make_card(concept: Concept, known: dict[str, Concept], graph: Any) -> dict[str, Any]:
+def make_card(concept: Concept, names: dict[str, dict[str, str]], graph: Any) -> dict[str, Any]:
     """The JSON form of a concept, and what its card shows besides: neighbours, paths, readable formulas."""
     card = concept.to_json()
-    names = {id: {"en": other.name.en, "zh": other.name.zh} for id, other in known.items()}
     edges = graph.out_edges(concept.id, data=True)
     card["related"] = [
         {"rel": edge["rel"], "to": to, "name": names[to], "why": edge["why"] and edge["why"]._asdict()}

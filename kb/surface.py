@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from kb.text import normal
+
 _DROPPED = dict.fromkeys(map(ord, " \t\n\r\u00a0\u3000-‐‑‒–—−_·・./'’\"“”()（）,，:："))
 _TITLE_MARKS = dict.fromkeys(map(ord, "《》"))
 
@@ -17,7 +19,7 @@ def fold(text: str, *, titles: bool = False) -> str:
     Args:
         titles: Keep the marks of a title, which tell the book 《深度学习》 from its subject.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = normal(text).casefold()
     if not plain.isascii():
         from kb.han import TO_SIMPLIFIED
 
@@ -28,5 +30,5 @@ def fold(text: str, *, titles: bool = False) -> str:
 
 def strip_tones(text: str) -> str:
     """Pinyin without its tone marks, `tī dù` -> `ti du`; ü becomes v, as it is typed."""
-    decomposed = unicodedata.normalize("NFD", text).replace("u\u0308", "v")
+    decomposed = normal(text, "NFD").replace("u\u0308", "v")
     return "".join(mark for mark in decomposed if not unicodedata.combining(mark))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from kb.text import normal
 
 _RUN = re.compile(r"[a-z0-9]+(?:[+#]+)?|[\u3400-\u4dbf\u4e00-\u9fff]+|[^\W_]+")
 
@@ -13,7 +14,7 @@ def words(text: str) -> list[str]:
 
     `梯度消失 in RNNs` -> `梯度 度消 消失 in rnns`. Traditional characters are simplified first.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = normal(text).casefold()
     if not plain.isascii():
         from kb.han import TO_SIMPLIFIED
 

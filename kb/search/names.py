@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 
 from kb.store import Store
 from kb.surface import fold
+from kb.text import normal
 
 _TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]", re.IGNORECASE)
 _PLURAL = re.compile(r"(?<=[a-rt-z]{2})s$")
@@ -21,7 +21,7 @@ def name_scores(store: Store, query: str) -> dict[str, float]:
     """How much of the query each concept's name covers, in (0, 1]; a name inside a longer one counts a third."""
     from kb.han import TO_SIMPLIFIED
 
-    text = unicodedata.normalize("NFKC", query).casefold().translate(TO_SIMPLIFIED)
+    text = normal(query).casefold().translate(TO_SIMPLIFIED)
     tokens = _TOKEN.findall(text)[:TOKENS]
     spans: dict[str, list[tuple[int, int]]] = {}
     for start in range(len(tokens)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 import zlib
 from collections.abc import Collection, Container
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from kb.paths import shipped_data
 from kb.store import Store
 from kb.surface import strip_tones
+from kb.text import normal
 
 LONGEST = 400
 """Characters of a query that are looked at for slips."""
@@ -35,7 +35,7 @@ class Reading(NamedTuple):
 
 def read_query(store: Store, query: str) -> Reading:
     """The query with its slips put right; as it was typed where there are none."""
-    text = _WRITTEN.sub(lambda run: unicodedata.normalize("NFKC", run[0]), query)
+    text = _WRITTEN.sub(lambda run: normal(run[0]), query)
     text, rest = text[:LONGEST], text[LONGEST:]
     if not text.isascii():
         from kb.han import TO_SIMPLIFIED

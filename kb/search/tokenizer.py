@@ -8,7 +8,6 @@ Source: Kudo, Subword Regularization, ACL 2018 (the unigram model).
 from __future__ import annotations
 
 import struct
-import unicodedata
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from kb.errors import KbError
-from kb.text import Bilingual
+from kb.text import Bilingual, normal
 
 MAX_TOKENS = 512  # <s> and </s> included
 BOS, PAD, EOS, UNKNOWN = 0, 1, 2, 3
@@ -32,7 +31,7 @@ _REINSTALL = Bilingual("reinstall kb to restore it", "重新安装 kb 即可恢�
 
 def normalize(text: str) -> str:
     """The text as the model was trained to see it: no controls, plain spaces, NFKC."""
-    return unicodedata.normalize("NFKC", text.translate(_CHARACTERS))
+    return normal(text.translate(_CHARACTERS))
 
 
 def damaged(path: Path, reason: Bilingual) -> KbError:
