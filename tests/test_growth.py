@@ -294,7 +294,7 @@ def test_a_note_s_name_is_cut_between_characters() -> None:
 
 
 @pytest.mark.parametrize("read", [fold, words, normal, strip_tones])
-@pytest.mark.parametrize("unit", ["\u0301", "a\u0301", "梯", "\u1100\u1161", "ab "])
+@pytest.mark.parametrize("unit", ["\u0301\u0323", "a\u0301", "梯", "\u1100\u1161", "ab "])
 def test_reading_a_name_costs_no_more_than_its_length(read: Callable[[str], object], unit: str) -> None:
     assert growth(read, lambda n: "a" + unit * n, 10_000) < SHARE
 
