@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 DEMOS = PACKAGE / "demos"
+NOWHERE = Path(os.devnull, "kb")
+"""A folder that nobody can make: nothing is found there, and nothing can be planted."""
 
 
 def shipped_data() -> Path:
@@ -17,46 +18,39 @@ def shipped_data() -> Path:
 
 
 def config_dir() -> Path:
-    """The user's configuration: $KB_CONFIG_DIR, or the platform's folder."""
-    if given := os.environ.get("KB_CONFIG_DIR"):
-        return Path(given)
-    import platformdirs
-
-    return platformdirs.user_config_path("kb-deep-learning", appauthor=False)
+    """The user's configuration: $KB_CONFIG_DIR, or the platform's folder; NOWHERE for a user without a home."""
+    return _folder("KB_CONFIG_DIR", "user_config_path")
 
 
 def cache_dir() -> Path:
-    """What can be made again: $KB_CACHE_DIR, or the platform's folder."""
-    if given := os.environ.get("KB_CACHE_DIR"):
-        return Path(given)
+    """What can be made again: $KB_CACHE_DIR, or the platform's folder; NOWHERE for a user without a home."""
+    return _folder("KB_CACHE_DIR", "user_cache_path")
+
+
+def _folder(variable: str, kind: str) -> Path:
+    if given := os.environ.get(variable):
+        return at_home(given)
     import platformdirs
 
-    return platformdirs.user_cache_path("kb-deep-learning", appauthor=False)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, through a neighbour that is renamed into place.
-
-    Raises:
-        OSError: the folder cannot be written to.
-    """
-    write_all({path: content})
-
-
-def write_all(files: dict[Path, bytes]) -> None:
-    """Write several files: all of them beside their places first, then each is renamed into its own.
-
-    Raises:
-        OSError: a folder cannot be written to; if so in the first part, nothing has changed.
-    """
-    beside = {path: path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp") for path in files}
     try:
-        for path, content in files.items():
-            beside[path].write_bytes(content)
-            if path.exists():
-                beside[path].chmod(stat.S_IMODE(path.stat().st_mode))
-        for path, temporary in beside.items():
-            temporary.replace(path)
-    finally:
-        for temporary in beside.values():
-            temporary.unlink(missing_ok=True)
+        folder: Path = getattr(platformdirs, kind)("kb-deep-learning", appauthor=False)
+    except RuntimeError:  # HOME is not set, and the system does not know the user: in a container, for one
+        return NOWHERE
+    return folder
+
+
+def at_home(path: str | Path) -> Path:
+    """A path as a user typed it, `~` expanded where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made."""
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.is_symlink() or path.exists())
+        return existing.is_dir() and os.access(existing, os.W_OK)
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False

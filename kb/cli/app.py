@@ -6,7 +6,6 @@ here. Help texts hold both languages, joined by `both`.
 
 from __future__ import annotations
 
-import errno
 import gc
 import inspect
 import os
@@ -87,13 +86,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = make_app(given, language)(args=given, prog_name="kb", standalone_mode=False)
         sys.stdout.flush()  # a broken pipe shows itself here
         sys.exit(code if isinstance(code, int) else 0)
-    except KbError as error:
-        _complain(error.message.of(language), error.hint.of(language) if error.hint else "")
-        sys.exit(1)
-    except TyperException as error:
-        if type(error).__name__ != "NoArgsIsHelpError":  # then the help was the answer
-            _complain(_usage(error, language), Bilingual("kb --help shows how", "用 kb --help 查看用法").of(language))
-        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except SystemExit as ended:
@@ -103,20 +95,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         raise ended
     except BrokenPipeError:
         _reader_left()
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            _complain(
-                Bilingual(f"{error.filename}: {error.strerror}", f"{error.filename}：没有权限").of(language),
-                Bilingual("make it readable for you, or move it away", "请修改其权限，或将其移走").of(language),
-            )
-            sys.exit(1)
-        if error.errno not in (errno.ENOSPC, errno.EIO):
-            raise
-        _complain(
-            Bilingual(f"cannot write the answer: {error.strerror}", f"无法输出结果：{error.strerror}").of(language), ""
-        )
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+    except (KbError, TyperException, OSError, RuntimeError) as error:
+        from kb.cli.complain import complain_of
+
+        sys.exit(complain_of(error, given, language))
 
 
 def _reader_left() -> NoReturn:
@@ -142,12 +124,17 @@ def make_app(given: list[str], language: Language) -> typer.Typer:
         "终端里的深度学习知识库：每个概念都有解释、链接、检索，以及一个可以运行的实验。",
     )
     app.callback(no_args_is_help=True, help=about.of(language))(_callback(language))
-    wanted = next((word for word in given if not word.startswith("-")), "")
+    wanted = _wanted(given)
     completing = "_KB_COMPLETE" in os.environ
     for name in [wanted] if wanted in COMMANDS and not completing else COMMANDS:
         function = import_module(f"kb.cli.{name}").command
         app.command(name, help=COMMANDS[name].of(language))(_with_shared(function, language))
     return app
+
+
+def _wanted(given: list[str]) -> str:
+    """The word that stands where a command does."""
+    return next((word for word in given if not word.startswith("-")), "")
 
 
 def _show_version(wanted: bool) -> None:
@@ -195,7 +182,7 @@ def _with_shared(function: Callable[..., Any], language: Language) -> Callable[.
                 raise typer.BadParameter(
                     f"{options[name]!r} is not one of {', '.join(choices)}", param_hint=f"--{name}"
                 )
-        if not gc.isenabled():  # the start is over, see `kb.cli.entry`
+        if not gc.isenabled():  # the start is over: from here on Ctrl-C is an exception, see `kb.cli.entry`
             gc.freeze()
             gc.enable()
         return function(Session.start(**options), **values)
@@ -238,35 +225,3 @@ def _language(given: list[str]) -> Language:
         return Session.start(lang=lang if lang in ("en", "zh", "both") else "").language
     except (KbError, OSError):  # a broken configuration is told of when the command starts
         return "zh" if lang == "zh" else "en" if lang == "en" else locale_language()
-
-
-_IN_CHINESE = (
-    (r"No such option: (\S+) \(Possible options: (.+)\)", r"没有选项 \1，是否想用 \2？"),
-    (r"No such option: (\S+)", r"没有选项 \1"),
-    (r"No such command '(.+?)'\.?", r"没有命令“\1”"),
-    (r"Missing argument '(.+?)'\.?", r"缺少参数 \1"),
-    (r"Option '(.+?)' requires an argument\.?", r"选项 \1 需要一个值"),
-    (r"Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
-    (r"Invalid value for (.+?): ", r"\1 的值无效："),
-    (r"(\S+) is not in the range (.+?)\.$", r"\1 不在范围 \2 之内"),
-    (r"(\S+) is not one of (.+)", r"\1 不在 \2 之中"),
-    (r"(\S+) is not a valid (?:int|integer|float)(?: range)?\.?", r"\1 不是有效的数字"),
-)
-
-
-def _usage(error: Any, language: Language) -> str:
-    """A usage error in the user's language; typer says it in English."""
-    said = str(error.format_message())
-    if language == "zh":
-        for english, chinese in _IN_CHINESE:
-            said = re.sub(english, chinese, said)
-    return said
-
-
-def _complain(message: str, hint: str) -> None:
-    """Say on standard error what is wrong, and the way out."""
-    from kb.cli.plain import printable
-
-    sys.stdout.flush()
-    lines = [f"kb: {message}", *(f"    {line}" for line in hint.splitlines())]
-    print(*map(printable, lines), sep="\n", file=sys.stderr)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, resource_tracker
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb.cli.app import both
 from kb.cli.session import Session
+from kb.cli.target import check_target, is_stdout, is_stream, write_to
 from kb.errors import KbError
-from kb.paths import write_atomically
 from kb.runner import QUICK, Demo, Report, all_demos, choose_device, demo_ids, demo_named, run_demo
 from kb.surface import fold
 from kb.text import Bilingual
+
+if TYPE_CHECKING:
+    from kb.cli.live import LiveCurves
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +169,33 @@ def _show_code(session: Session, demo: Demo, target: Path | None) -> int:
 
         session.print(Syntax(source, "python", background_color="default"))
         return 0
+    check_target(target)
+    if is_stream(target):
+        write_to(target, source.encode())
+        return 0
     if target.exists():
         raise KbError(
             Bilingual(f"{target} exists", f"{target} 已存在"),
             Bilingual("name another file", "请换一个文件名"),
         )
-    _write(target, source.encode())
-    session.note(f"python {target} runs it with torch alone", f"python {target} 即可运行，只需 torch")
+    write_to(target, source.encode())
+    name, needed = shlex.quote(str(target)), _packages(source)
+    session.note(
+        f"python {name} runs it; it needs {', '.join(needed)}", f"python {name} 即可运行，需要 {'、'.join(needed)}"
+    )
     return 0
 
 
-def _write(target: Path, content: bytes) -> None:
-    try:
-        write_atomically(target, content)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise KbError(Bilingual(f"cannot write {target}: {why}", f"无法写入 {target}：{why}")) from error
+def _packages(source: str) -> list[str]:
+    """What is to be installed for the imports of a file, torch first."""
+    roots: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            roots.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+    named = {"scikit-learn" if root == "sklearn" else root for root in roots - sys.stdlib_module_names}
+    return sorted(named, key=lambda name: (name != "torch", name))
 
 
 def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json: bool) -> int:
@@ -184,34 +203,38 @@ def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json:
         raise_skip(session, demo)
     from kb.cli.live import LiveCurves
 
+    if plot:
+        check_target(plot)
+        if as_json and is_stdout(plot):
+            taken = session.say("--json has standard output already", "标准输出已用于 --json")
+            raise typer.BadParameter(taken, param_hint="--plot")
     device = choose_device(run.device)
-    if plot and (plot.is_dir() or not plot.parent.is_dir()):
-        raise KbError(
-            Bilingual(
-                f"cannot write {plot}: no such folder, or a folder itself",
-                f"无法写入 {plot}：目录不存在，或它本身是目录",
-            )
-        )
     with LiveCurves(session.notes, demo.title.of(session.language)) as live:
         report = run_demo(demo, device=device, seed=run.seed, steps=run.steps_of(demo), listen=live)
     if plot:
         from kb.figures import draw
 
-        _write(plot, draw(report.figures, demo.title.en))
+        write_to(plot, draw(report.figures, demo.title.en))
     if as_json:
         session.print_json(report.to_json())
-        return 0 if report.holds else 1
+    else:
+        _show_report(session, report, live, plot)
+    return 0 if report.holds else 1
+
+
+def _show_report(session: Session, report: Report, live: LiveCurves, plot: Path | None) -> None:
+    """Show what a run measured: on standard error where the picture has standard output to itself."""
     from kb.cli.report import render_report
 
-    if session.console.is_terminal:
-        session.console.print(live.curves())
+    shown = session.notes if plot and is_stdout(plot) else session.console
+    if shown.is_terminal:
+        shown.print(live.curves())
     for part in render_report(report, session.language):
-        session.console.print(part)
+        shown.print(part)
     if plot:
         session.note(f"figures in {plot}", f"图已写入 {plot}")
     elif any(figure["kind"] not in ("bars", "table") for figure in report.figures.values()):
         session.note("--plot FILE.png draws its figures", "--plot FILE.png 可画出图像")
-    return 0 if report.holds else 1
 
 
 def raise_skip(session: Session, demo: Demo) -> None:
@@ -243,14 +266,29 @@ def _run_all(session: Session, run: Run, jobs: int, as_json: bool) -> int:
 def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Iterator[Report]:
     """Reports as they finish, the longest demos begun first; figures are left out, they may be large."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)) for demo in demos]
         try:
+            with _uninterrupted():
+                futures = [pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)) for demo in demos]
             yield from (future.result() for future in as_completed(futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in active_children():  # they would be waited for
                 worker.terminate()
             raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start processes that Ctrl-C passes by: it is this one that stops them, without a traceback from each."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which lets interrupts through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_alone(demo: Demo, device: str, seed: int, steps: int | None) -> Report:

@@ -105,24 +105,43 @@ def _devices(session: Session) -> Iterator[Finding]:
 
 
 def _paths(session: Session) -> Iterator[Finding]:
-    from kb.paths import cache_dir, config_dir
-    from kb.settings import config_file, data_file, overlay_file
+    from kb.paths import NOWHERE, cache_dir, config_dir, is_writable
+    from kb.settings import config_file, data_file
 
     yield Finding("data", str(data_file(session.settings)))
-    overlay = overlay_file(session.settings)
-    yield Finding("overlay", str(overlay or f"{session.say('none', '无')} ({config_dir() / 'overlay.yaml'})"))
-    absent = "" if config_file().exists() else session.say(" (not there: defaults)", "（不存在，使用默认值）")
-    yield Finding("config", f"{config_file()}{absent}")
+    yield _overlay(session)
+    if config_dir() == NOWHERE:
+        no_home = session.say("no home folder: defaults", "没有主目录，使用默认值")
+        yield Finding("config", no_home)
+    else:
+        absent = "" if config_file().exists() else session.say(" (not there: defaults)", "（不存在，使用默认值）")
+        yield Finding("config", f"{config_file()}{absent}")
     cache = cache_dir()
-    yield Finding("cache", str(cache), None if _writable(cache) else _cache_mend(cache))
+    if cache == NOWHERE:
+        yield Finding("cache", session.say("no home folder: in memory", "没有主目录，缓存在内存中"), _CACHE_MEND)
+    else:
+        yield Finding("cache", str(cache), None if is_writable(cache) else _cache_mend(cache))
     yield Finding(
         "language", session.settings.language or session.say("en (from the locale)", "zh（跟随系统区域设置）")
     )
 
 
-def _writable(folder: Path) -> bool:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)
+def _overlay(session: Session) -> Finding:
+    from kb.paths import NOWHERE, config_dir
+    from kb.settings import overlay_file
+
+    try:
+        found = overlay_file(session.settings)
+    except KbError as error:
+        return Finding("overlay", error.message.of(session.language), error.hint or error.message)
+    place = "" if config_dir() == NOWHERE else f" ({config_dir() / 'overlay.yaml'})"
+    return Finding("overlay", str(found or session.say("none", "无") + place))
+
+
+_CACHE_MEND = Bilingual(
+    "so every command starts slowly: set HOME or KB_CACHE_DIR",
+    "因此每条命令启动都会变慢：请设置 HOME 或 KB_CACHE_DIR",
+)
 
 
 def _cache_mend(cache: Path) -> Bilingual:

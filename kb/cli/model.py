@@ -134,7 +134,8 @@ def _info(session: Session, name: str, device: str, as_json: bool) -> None:
 
 
 def _use(session: Session, name: str) -> None:
-    from kb.search.models import BUNDLED, at_home, is_bundled, is_folder, open_encoder
+    from kb.paths import at_home
+    from kb.search.models import BUNDLED, is_bundled, is_folder, open_encoder
     from kb.settings import save_setting
 
     if not name:

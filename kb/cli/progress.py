@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kb.cli.session import Session
 from kb.search.index import CHUNK, Notify
+from kb.text import Bilingual
 
 
 @contextmanager
 def embedding(session: Session) -> Iterator[Notify]:
     """A listener for `kb.search.kept.open_index`; what it shows on a terminal is gone afterwards."""
     if not session.notes.is_terminal:
-        said: list[int] = []
-
-        def say(done: int, total: int) -> None:
-            if total > CHUNK and not said:
-                said.append(total)
-                session.note(f"embedding {total} texts, once", f"正在编码 {total} 段文本，仅需一次")
-
-        yield say
+        yield _first(lambda total: session.note(*_said(session, total)))
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=session.notes, transient=True) as bar:
-        task = bar.add_task(session.say("embedding, once", "编码中，仅需一次"), total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=total > CHUNK)
+        task = bar.add_task("", total=None, visible=False)
+        begin = _first(lambda total: bar.update(task, description=session.say(*_said(session, total))))
+
+        def show(done: int, total: int) -> None:
+            begin(done, total)
+            bar.update(task, completed=done, total=total, visible=total > CHUNK)
+
+        yield show
+
+
+def _first(tell: Callable[[int], None]) -> Notify:
+    """A listener that passes on how much work there is, once, where it is much."""
+    told: list[int] = []
+
+    def listen(done: int, total: int) -> None:
+        if total > CHUNK and not told:
+            told.append(total)
+            tell(total)
+
+    return listen
+
+
+def _said(session: Session, total: int) -> Bilingual:
+    """What is being done; that it will be done again, too, where the vectors cannot be kept."""
+    from kb.search.side import keeps_vectors
+
+    if keeps_vectors():
+        return Bilingual(f"embedding {total} texts, once", f"正在编码 {total} 段文本，仅需一次")
+    session.note(
+        "vectors cannot be kept, so every search embeds anew; see kb doctor",
+        "向量无法保存，每次检索都会重新编码；kb doctor 可查看缓存",
+        style="yellow",
+    )
+    return Bilingual(f"embedding {total} texts", f"正在编码 {total} 段文本")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated, Any, get_args
 
 import typer
 
+from kb import files
 from kb.cli.app import both
-from kb.cli.plain import printable
 from kb.cli.session import Session
 from kb.errors import KbError
+from kb.paths import at_home
 from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
-from kb.search.models import BUNDLED, at_home
-from kb.text import Bilingual
+from kb.search.models import BUNDLED
+from kb.search.reading import Reading
+from kb.text import Bilingual, short
 
 MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
 DEVICE = Annotated[
@@ -76,9 +79,11 @@ def command(
         raise typer.BadParameter(
             session.say("give a query or --queries, not both", "查询与 --queries 只能用一个"), param_hint="--queries"
         )
-    if not queries and not printable(text).strip("\u200b\ufeff \n\t"):
+    if not queries and not _says_anything(session, text):
         raise KbError(
-            Bilingual("an empty query", "查询为空"),
+            Bilingual(f"no word in '{short(text)}'", f"“{short(text)}”中没有可检索的词")
+            if text
+            else Bilingual("an empty query", "查询为空"),
             Bilingual('kb search "vanishing gradient"', 'kb search "梯度消失"'),
         )
     loaded: list[Semantic] = []
@@ -93,8 +98,10 @@ def command(
 
     if queries:
         lines = _lines(queries)
-        for answer in search_all(session.store, lines, k=n, mode=mode, semantic=load):  # type: ignore[arg-type]  # see above
-            session.print_json(_served(answer, mode, loaded), indent=None)
+        asked = [line if _says_anything(session, line) else "" for line in lines]
+        answers = search_all(session.store, asked, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # see above
+        for line, answer in zip(lines, answers, strict=True):
+            session.print_json(_served(_as_typed(answer, line), mode, loaded), indent=None)
         return 0
     answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
     if as_json:
@@ -104,24 +111,57 @@ def command(
     return 0 if answer.hits else 1
 
 
+def _says_anything(session: Session, query: str) -> bool:
+    """Whether there is something to search for: a letter, a digit or a 汉字, or else a name that has none."""
+    return any(map(str.isalnum, query)) or bool(query.strip() and session.store.resolve(query))
+
+
+def _as_typed(answer: Answer, line: str) -> Answer:
+    """The answer to a line; one that says nothing was searched as an empty one."""
+    return answer if answer.query == line else replace(answer, query=line, reading=Reading(line, False))
+
+
 def _lines(file: str) -> list[str]:
     """The queries of a file, one a line."""
     try:
-        data = sys.stdin.buffer.read() if file == "-" else at_home(file).read_bytes()
+        data = _standard_input() if file == "-" else at_home(file).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        why = files.reason(error)
         raise KbError(
-            Bilingual(f"cannot read {file}: {reason}", f"无法读取 {file}：{reason}"),
+            Bilingual(f"cannot read {file}: {why.en}", f"无法读取 {file}：{why.zh}"),
             Bilingual("one query a line, in UTF-8", "每行一个查询，UTF-8 编码"),
         ) from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise KbError(
-            Bilingual(f"{file} is not UTF-8", f"{file} 不是 UTF-8 编码"),
-            Bilingual("iconv -f gbk -t utf-8 converts what Windows saved", "可用 iconv -f gbk -t utf-8 转换"),
-        ) from error
+    text = _decoded(data, file)
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise KbError(Bilingual("standard input is closed", "标准输入已关闭"))
+    return sys.stdin.buffer.read()
+
+
+_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""How a file begins whose encoding is not UTF-8, but known."""
+
+
+def _decoded(data: bytes, name: str) -> str:
+    encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8-sig")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        said = encoding.removesuffix("-sig").upper()
+        wrong = Bilingual(f"{name} is not {said}", f"{name} 不是 {said} 编码")
+        way_out = Bilingual("iconv -f gbk -t utf-8 converts what Windows saved", "可用 iconv -f gbk -t utf-8 转换")
+        raise KbError(wrong, way_out if said == "UTF-8" else None) from error
+    if text.count("\0") > len(text) // 3:  # which UTF-16 without its mark is full of
+        raise KbError(
+            Bilingual(f"{name} holds NUL characters", f"{name} 含有 NUL 字符"),
+            Bilingual(
+                "iconv -f utf-16le -t utf-8 converts UTF-16", "若为 UTF-16，可用 iconv -f utf-16le -t utf-8 转换"
+            ),
+        )
+    return text
 
 
 def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb.cli.plain import printable
+from kb.cli.plain import escaped, one_line, printable
 from kb.settings import Settings, data_file, load_settings, locale_language, overlay_file
 from kb.text import LANGUAGES, Language
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from kb.store import Store
+
+
+LONGEST = 600
+"""Characters of a line on standard error."""
 
 
 class Session:
@@ -72,7 +78,8 @@ class Session:
 
     def print(self, *renderables: RenderableType) -> None:
         """Show an answer: undecorated in a pipe, through the pager where it is taller than the terminal."""
-        if not (self.settings.pager and self.console.is_terminal and sys.stdin.isatty()):
+        is_interactive = self.console.is_terminal and sys.stdin is not None and sys.stdin.isatty()
+        if not (self.settings.pager and is_interactive):
             for renderable in renderables:
                 self.console.print(renderable)
             return
@@ -83,12 +90,12 @@ class Session:
 
     def note(self, en: str, zh: str, style: str = "dim") -> None:
         """Say something beside the answer, on standard error."""
-        self.notes.print(printable(self.say(en, zh)), style=style, markup=False, emoji=False, soft_wrap=True)
+        self.notes.print(printable(shortened(self.say(en, zh))), style=style, markup=False, emoji=False, soft_wrap=True)
 
     def print_rows(self, rows: Sequence[Sequence[str]]) -> None:
         """Show rows of texts: in columns on a terminal, tab-separated in a pipe."""
         if not self.console.is_terminal:
-            print("\n".join("\t".join(map(printable, row)) for row in rows))
+            print("\n".join("\t".join(map(one_line, row)) for row in rows))
             return
         from rich.table import Table
         from rich.text import Text
@@ -104,8 +111,12 @@ class Session:
         Args:
             indent: None for one line.
         """
-        text = json.dumps(value, ensure_ascii=False, indent=indent)
-        print("".join(c if c == "\n" or printable(c) else f"\\u{ord(c):04x}" for c in text))
+        print(escaped(json.dumps(value, ensure_ascii=False, indent=indent)))
+
+
+def shortened(line: str) -> str:
+    """What is said of a text that may be of any length: a long one loses its middle."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} … {line[-97:]}"
 
 
 def make_console(color: str, *, stderr: bool = False) -> Console:
@@ -117,16 +128,52 @@ def make_console(color: str, *, stderr: bool = False) -> Console:
     return Console(stderr=stderr, no_color=True if color == "never" else None, highlight=False)
 
 
+COLOURFUL = ("less", "bat", "batcat", "moar", "moor", "ov")
+"""Pagers that show colours. Others, `more` for one, show the codes as text or take them for columns."""
+_STYLES = r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\"
+
+
 def page(text: str, height: int) -> None:
-    """Write a text to the terminal, through $PAGER or less where it is taller than the screen."""
+    """Write a text to the terminal, through $PAGER or less where it is taller than the screen.
+
+    Where the pager does not start or fails, the text is written as it is.
+    """
+    pager = _pager() if text.count("\n") >= height else []
+    if not pager or not _show(pager, text):
+        sys.stdout.write(text)
+
+
+def _pager() -> list[str]:
+    """The user's pager as a command; empty where there is none that can be run."""
+    import shlex
     import shutil
 
-    command = os.environ.get("PAGER") or "less"
-    if text.count("\n") < height or command == "cat" or not shutil.which(command.split()[0]):
-        sys.stdout.write(text)
-        return
-    import shlex
+    given = os.environ.get("PAGER", "")
+    try:
+        command = shlex.split(given) or ["less"]
+    except ValueError:  # a quote that does not end
+        return []
+    if command == ["cat"] or not shutil.which(command[0]):
+        return []
+    if Path(command[0]).name == "less":
+        command[1:1] = ["-R"]  # colours are shown, whatever $LESS holds
+    return command
+
+
+def _show(pager: list[str], text: str) -> bool:
+    """Show a text in a pager; False where it fails. It may use Ctrl-C for itself: less stops a search with it."""
+    import signal
     import subprocess
 
     environment = {**os.environ, "LESS": os.environ.get("LESS", "-FRX"), "LESSCHARSET": "utf-8"}
-    subprocess.run(shlex.split(command), input=text.encode(), env=environment, check=False)
+    if Path(pager[0]).name not in COLOURFUL:
+        text = re.sub(_STYLES, "", text)
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        done = subprocess.run(pager, input=text.encode(), env=environment, check=False)
+    except OSError:  # it is there and cannot be run
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return done.returncode == 0 or bool(pressed)
