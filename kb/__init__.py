@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kb.base import KnowledgeBase, open
+    from kb.concepts.model import Concept, Link, Source
     from kb.errors import KbError
-    from kb.model import Concept, Link, Source
-    from kb.text import Bilingual
+    from kb.language.text import Bilingual
 
 _HOMES = {
     "open": "kb.base",
     "KnowledgeBase": "kb.base",
     "KbError": "kb.errors",
-    "Concept": "kb.model",
-    "Link": "kb.model",
-    "Source": "kb.model",
-    "Bilingual": "kb.text",
+    "Concept": "kb.concepts.model",
+    "Link": "kb.concepts.model",
+    "Source": "kb.concepts.model",
+    "Bilingual": "kb.language.text",
 }
 __all__ = ["Bilingual", "Concept", "KbError", "KnowledgeBase", "Link", "Source", "open"]
 

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb.model import Concept
+from kb.concepts.model import Concept
 from kb.paths import cache_dir
 from kb.settings import Settings, data_file, load_settings, overlay_file
-from kb.store import Store, open_store
+from kb.snapshot.store import Store, open_store
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -109,7 +109,7 @@ class KnowledgeBase:
     @cached_property
     def graph(self) -> nx.MultiDiGraph:
         """Every concept (node attribute `concept`) and relation (edge key and attribute `rel`), inverses included."""
-        from kb.graph import build_graph
+        from kb.concepts.graph import build_graph
 
         return build_graph(self)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kb.text import Bilingual
+from kb.language.text import Bilingual
 
 
 class KbError(Exception):

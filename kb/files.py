@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kb.errors import KbError
-from kb.text import Bilingual
+from kb.language.text import Bilingual
 
 try:
     import fcntl

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from kb import files
 from kb.errors import KbError
+from kb.language.text import Bilingual, Language
 from kb.paths import NOWHERE, at_home, config_dir, shipped_data
-from kb.text import Bilingual, Language
 
 _MEND = Bilingual("mend that file, or move it away", "请修正该文件，或将其移走")
 CHOICES = {"language": ("en", "zh", "both"), "color": ("auto", "always", "never")}

@@ -31,14 +31,14 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
-from kb.compile import TABLES, pinyin  # noqa: E402
+from kb.encoder.models import open_encoder  # noqa: E402
+from kb.language.surface import fold  # noqa: E402
+from kb.language.words import words  # noqa: E402
 from kb.search.hybrid import Semantic, search_all  # noqa: E402
 from kb.search.index import CHUNK, Index  # noqa: E402
-from kb.search.models import open_encoder  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
-from kb.store import Store  # noqa: E402
-from kb.surface import fold  # noqa: E402
-from kb.words import words  # noqa: E402
+from kb.snapshot.compile import TABLES, pinyin  # noqa: E402
+from kb.snapshot.store import Store  # noqa: E402
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 NOISE = 0.01

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.cli.app import COMMANDS  # noqa: E402  (the path comes first)
-from kb.fields import header, json_schema  # noqa: E402
+from kb.concepts.fields import header, json_schema  # noqa: E402
 
 
 def command_reference() -> str:

@@ -5,7 +5,7 @@ script keeps the pieces of the 250,002-piece vocabulary that Chinese and English
 the matrices in the order that ONNX Runtime's 4-bit kernels read (no weight is requantised), and writes
 
     model.onnx          the graph (50 kB); each large tensor is an offset into the next file
-    model.safetensors   the tensors: ONNX Runtime maps them into memory, kb/search/expand.py reads them
+    model.safetensors   the tensors: ONNX Runtime maps them into memory, kb/encoder/expand.py reads them
     tokenizer.bin       the kept pieces, their scores and a hash table over them
     meta.json           the sources with versions and hashes; name, size and hash of each file
 
@@ -44,8 +44,8 @@ from safetensors.numpy import save
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from kb.search.encoder import PREFIX  # noqa: E402  (the path comes first)
-from kb.search.tokenizer import MAX_TOKENS, normalize  # noqa: E402
+from kb.encoder.onnx import PREFIX  # noqa: E402  (the path comes first)
+from kb.encoder.tokenizer import MAX_TOKENS, normalize  # noqa: E402
 
 TARGET = ROOT / "data" / "encoder"
 REFERENCES = ROOT / "tests" / "data"
@@ -247,11 +247,11 @@ def check_normal(normal: dict[str, str]) -> None:
     """The encoder drops controls, spaces spaces and applies NFKC: prove that this is the model's map."""
     wrong = {char: text for char, text in normal.items() if normalize(char) != text}
     if wrong:
-        raise SystemExit(f"kb.search.tokenizer.normalize differs from the model's map: {wrong}")
+        raise SystemExit(f"kb.encoder.tokenizer.normalize differs from the model's map: {wrong}")
 
 
 def pack_tokenizer(pieces: Sequence[str], scores: Array) -> bytes:
-    """Lay the pieces out so that loading is one read and one checksum (see kb/search/tokenizer.py).
+    """Lay the pieces out so that loading is one read and one checksum (see kb/encoder/tokenizer.py).
 
     Header; u32 ends (n + 1); f32 scores (n); u32 slots (a power of two); the pieces in UTF-8; CRC-32 of
     all that. A piece sits, as its id + 1, in the slot of its CRC-32, or in the next free one.
@@ -287,7 +287,7 @@ def split_q4(raw: Array, width: int) -> tuple[Array, Array]:
 
 
 def convert(q4: Q4File, kept: Sequence[int]) -> dict[str, Array]:
-    """The tensors under the names that the graph and kb/search/expand.py use."""
+    """The tensors under the names that the graph and kb/encoder/expand.py use."""
     source = q4.tensors
     rows = source["emb.word"].reshape(-1, HIDDEN // BLOCK, 18)[np.array(kept)].reshape(-1, 18)
     out: dict[str, Array] = {}

@@ -1,4 +1,4 @@
-"""Write kb/han.py: the traditional characters and their simplified forms, from OpenCC's table (Apache-2.0).
+"""Write kb/language/han.py: the traditional characters and their simplified forms, from OpenCC's table (Apache-2.0).
 
 python scripts/build_han.py    # needs opencc-python-reimplemented, which carries the table
 """
@@ -32,7 +32,7 @@ def main() -> None:
     rows = (line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if "\t" in line)
     pairs = {old: new.split()[0] for old, new in rows if len(old) == 1 and len(new.split()[0]) == 1}
     pairs = {old: new for old, new in sorted(pairs.items()) if old != new and ord(old) < 0x10000}
-    target = Path(__file__).parent.parent / "kb" / "han.py"
+    target = Path(__file__).parent.parent / "kb" / "language" / "han.py"
     body = HEAD.format(traditional=literal(list(pairs)), simplified=literal(list(pairs.values())))
     target.write_text(body, encoding="utf-8")
     print(f"{len(pairs)} pairs in {target}")

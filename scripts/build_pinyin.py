@@ -1,4 +1,4 @@
-"""Write kb/pinyin.py: the most usual toneless reading of each common 汉字, from pypinyin (MIT).
+"""Write kb/language/pinyin.py: the most usual toneless reading of each common 汉字, from pypinyin (MIT).
 
 python scripts/build_pinyin.py
 """
@@ -37,7 +37,8 @@ def main() -> None:
         for syllable, characters in sorted(by_reading.items())
         for i in range(0, len(characters), 50)
     )
-    (Path(__file__).parent.parent / "kb" / "pinyin.py").write_text(HEAD.format(rows=rows), encoding="utf-8")
+    target = Path(__file__).parent.parent / "kb" / "language" / "pinyin.py"
+    target.write_text(HEAD.format(rows=rows), encoding="utf-8")
     print(f"{len(common)} characters, {len(by_reading)} syllables")
 
 

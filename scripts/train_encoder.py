@@ -40,13 +40,13 @@ from safetensors.torch import save_file  # noqa: E402
 from torch.nn.functional import cross_entropy, normalize  # noqa: E402
 
 from kb.base import open as open_base  # noqa: E402
+from kb.encoder.expand import MATRICES, NORMS  # noqa: E402
+from kb.encoder.models import expanded  # noqa: E402
+from kb.encoder.onnx import PREFIX  # noqa: E402
 from kb.paths import shipped_data  # noqa: E402
-from kb.search.encoder import PREFIX  # noqa: E402
-from kb.search.expand import MATRICES, NORMS  # noqa: E402
 from kb.search.hybrid import Mode, Semantic  # noqa: E402
 from kb.search.kept import open_index  # noqa: E402
-from kb.search.models import expanded  # noqa: E402
-from kb.store import Store  # noqa: E402
+from kb.snapshot.store import Store  # noqa: E402
 
 BATCH = 48
 MAX_TOKENS = 96
@@ -210,7 +210,7 @@ def write(model: Model, tune: str, folder: Path) -> None:
 
 
 def tuned(bert: dict[str, Any], packed: dict[str, Any]) -> dict[str, Any]:
-    """The packed tensors with the biases and norms of a BERT in their places; `kb.search.expand` goes the other way."""
+    """The packed tensors with the biases and norms of a BERT in place; `kb.encoder.expand` goes the other way."""
     found = {f"embed.norm.{kind}": bert[f"embeddings.LayerNorm.{kind}"] for kind in ("weight", "bias")}
     for layer in range(1 + max(int(name.split(".")[0]) for name in packed if name[0].isdigit())):
         there = f"encoder.layer.{layer}"

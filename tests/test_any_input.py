@@ -12,16 +12,16 @@ from conftest import SAMPLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kb.concepts.formula import to_terminal
+from kb.concepts.source import Source, load
 from kb.errors import KbError
-from kb.export.filenames import LONGEST, collision_key, note_name
-from kb.export.note import ID_KEY, parse, update
-from kb.export.obsidian import Options, export
-from kb.formula import to_terminal
-from kb.hidden import HIDDEN
+from kb.formats.obsidian.export import Options, export
+from kb.formats.obsidian.filenames import LONGEST, collision_key, note_name
+from kb.formats.obsidian.note import ID_KEY, parse, update
+from kb.language.hidden import HIDDEN
+from kb.language.surface import fold
 from kb.search.hybrid import search
-from kb.source import Source, load
-from kb.store import Store, open_store
-from kb.surface import fold
+from kb.snapshot.store import Store, open_store
 
 settings.register_profile(
     "kb", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150

@@ -16,17 +16,17 @@ import yaml
 from conftest import ROOT
 from rapidfuzz import fuzz, process
 
-from kb import wiki
-from kb.compile import pinyin
-from kb.formula import to_terminal
-from kb.graph import build_graph, learning_path
-from kb.lint import lint
-from kb.model import Concept
-from kb.runner import demo_ids
-from kb.source import Source, load
-from kb.store import Store, open_store
-from kb.surface import fold
-from kb.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
+from kb.concepts.formula import to_terminal
+from kb.concepts.graph import build_graph, learning_path
+from kb.concepts.lint import lint
+from kb.concepts.model import Concept
+from kb.concepts.source import Source, load
+from kb.concepts.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
+from kb.lab.runner import demo_ids
+from kb.language import wiki
+from kb.language.surface import fold
+from kb.snapshot.compile import pinyin
+from kb.snapshot.store import Store, open_store
 
 DATA = ROOT / "data" / "concepts.yaml"
 

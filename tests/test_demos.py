@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from kb.runner import Demo, all_demos, judge, run_demo
+from kb.lab.runner import Demo, all_demos, judge, run_demo
 
 SEEDS = (0, 1, 2)
 

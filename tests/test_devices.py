@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kb.runner import Demo, all_demos
+from kb.lab.runner import Demo, all_demos
 
 MOVES = {"copy_", "_to_copy"}  # what may join two devices
 PRODUCTS = {"mm", "bmm", "mv", "dot", "addmm", "baddbmm"}  # of integers: not on CUDA

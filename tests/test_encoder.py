@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import kb.search.expand
+import kb.encoder.expand
+from kb.encoder.expand import bert_tensors, expand
+from kb.encoder.onnx import PREFIX, OnnxEncoder, available_devices, verify
+from kb.encoder.safety import check
+from kb.encoder.tokenizer import UnigramTokenizer
 from kb.errors import KbError
-from kb.search.encoder import PREFIX, OnnxEncoder, available_devices, verify
-from kb.search.expand import bert_tensors, expand
-from kb.search.safety import check
-from kb.search.tokenizer import UnigramTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "data" / "encoder"
@@ -194,12 +194,12 @@ def test_providers_can_be_named(encoder: OnnxEncoder) -> None:
 
 
 def test_importing_the_encoder_loads_nothing_heavy() -> None:
-    loaded = modules_of("import kb.search.encoder, kb.search.expand")
+    loaded = modules_of("import kb.encoder.onnx, kb.encoder.expand")
     assert loaded.isdisjoint({"numpy", "onnxruntime", "torch", "tokenizers", "transformers", "safetensors"})
 
 
 def test_encoding_needs_no_torch() -> None:
-    code = "from pathlib import Path; from kb.search.encoder import *; available_devices();"
+    code = "from pathlib import Path; from kb.encoder.onnx import *; available_devices();"
     loaded = modules_of(code + f"OnnxEncoder(Path({str(FOLDER)!r})).encode(['x'])")
     assert "onnxruntime" in loaded
     assert loaded.isdisjoint({"torch", "tokenizers", "transformers", "safetensors", "onnx"})
@@ -251,8 +251,8 @@ def test_a_process_waits_for_another_that_expands(tmp_path: Path, monkeypatch: p
         made.append(target)
         write_model(folder, meta, target)
 
-    write_model = kb.search.expand._write_model
-    monkeypatch.setattr(kb.search.expand, "_write_model", slow)
+    write_model = kb.encoder.expand._write_model
+    monkeypatch.setattr(kb.encoder.expand, "_write_model", slow)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(expand, FOLDER, tmp_path / "e5")
         assert begun.wait(60)

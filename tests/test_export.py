@@ -10,13 +10,13 @@ from conftest import SAMPLE
 from vault import faults, read
 
 from kb.errors import KbError
-from kb.export.content import escape
-from kb.export.filenames import note_name
-from kb.export.note import parse
-from kb.export.obsidian import Exported, Options, export
-from kb.export.vault import MANIFEST
+from kb.formats.obsidian.content import escape
+from kb.formats.obsidian.export import Exported, Options, export
+from kb.formats.obsidian.filenames import note_name
+from kb.formats.obsidian.note import parse
+from kb.formats.obsidian.vault import MANIFEST
 from kb.paths import shipped_data
-from kb.store import Store, open_store
+from kb.snapshot.store import Store, open_store
 
 EN = Options(("en",))
 

@@ -23,22 +23,22 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from kb.cli.card import Style, render_card
-from kb.cli.wrap import _atoms, wrap
-from kb.compile import compile_into, make_card
-from kb.export.filenames import note_name
-from kb.export.note import parse, update
-from kb.fields import unwrap
-from kb.formula import to_terminal
-from kb.graph import build_graph, learning_path
-from kb.lint import lint
-from kb.model import Concept, Link
-from kb.model import Source as Paper
-from kb.nodes import compose
-from kb.source import Source
-from kb.surface import fold, strip_tones
-from kb.text import Bilingual, normal
-from kb.words import words
+from kb.concepts.fields import unwrap
+from kb.concepts.formula import to_terminal
+from kb.concepts.graph import build_graph, learning_path
+from kb.concepts.lint import lint
+from kb.concepts.model import Concept, Link
+from kb.concepts.model import Source as Paper
+from kb.concepts.nodes import compose
+from kb.concepts.source import Source
+from kb.formats.obsidian.filenames import note_name
+from kb.formats.obsidian.note import parse, update
+from kb.language.surface import fold, strip_tones
+from kb.language.text import Bilingual, normal
+from kb.language.words import words
+from kb.show.card import Style, render_card
+from kb.show.wrap import _atoms, wrap
+from kb.snapshot.compile import compile_into, make_card
 
 SHARE = 2.5**3
 """What eight times as much may cost; what grows with the square costs 64 times."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kb.lint import lint
+from kb.concepts.lint import lint
 
 Check = Callable[[str, str], list[str]]
 

@@ -16,20 +16,20 @@ from rich.console import Console
 from rich.text import Text
 
 from kb.cli.app import main
-from kb.cli.card import Style, render_brief, render_card
-from kb.cli.hits import headline
-from kb.cli.narrow import install, narrow, narrow_text
-from kb.cli.plain import escaped, one_line, printable
-from kb.cli.rows import plain_rows, render_rows
-from kb.cli.wrap import wrap
-from kb.formula import DEEPEST, to_terminal
-from kb.hidden import HIDDEN
-from kb.prose import chinese, sentences
-from kb.source import Source, load
-from kb.store import Row, open_store
-from kb.surface import fold, strip_tones
-from kb.text import Bilingual
-from kb.words import words
+from kb.concepts.formula import DEEPEST, to_terminal
+from kb.concepts.source import Source, load
+from kb.language.hidden import HIDDEN
+from kb.language.prose import chinese, sentences
+from kb.language.surface import fold, strip_tones
+from kb.language.text import Bilingual
+from kb.language.words import words
+from kb.show.card import Style, render_brief, render_card
+from kb.show.hits import headline
+from kb.show.narrow import install, narrow, narrow_text
+from kb.show.plain import escaped, one_line, printable
+from kb.show.rows import plain_rows, render_rows
+from kb.show.wrap import wrap
+from kb.snapshot.store import Row, open_store
 
 
 def broken(text: str, width: int) -> list[str]:

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kb import devices
 from kb.cli.app import main
+from kb.encoder import models
+from kb.encoder.expand import tokenizer_config, tokenizer_json
+from kb.encoder.hub import fetch
+from kb.encoder.models import BUNDLED, TorchEncoder, fetched, fingerprint, locate, open_encoder
+from kb.encoder.safety import MOST, check
 from kb.errors import KbError
-from kb.search import devices, models
-from kb.search.expand import tokenizer_config, tokenizer_json
-from kb.search.hub import fetch
-from kb.search.models import BUNDLED, TorchEncoder, fetched, fingerprint, locate, open_encoder
-from kb.search.safety import MOST, check
 
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -427,11 +428,11 @@ def stub_runtimes(
 
     monkeypatch.setattr(devices, "cuda_devices", lambda: gpus)
     monkeypatch.setattr(devices, "torch_gpu", lambda: torch)
-    monkeypatch.setattr("kb.search.encoder.available_devices", lambda: onnx)
-    monkeypatch.setattr("kb.search.encoder.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
+    monkeypatch.setattr("kb.encoder.onnx.available_devices", lambda: onnx)
+    monkeypatch.setattr("kb.encoder.onnx.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
     monkeypatch.setattr(models, "TorchEncoder", lambda folder, device, name: opened(f"torch {device}"))
     monkeypatch.setattr(models, "expanded", lambda: Path("expanded"))
-    monkeypatch.setattr("kb.runner.choose_device", lambda device: device)
+    monkeypatch.setattr("kb.lab.runner.choose_device", lambda device: device)
 
 
 # --- the hub

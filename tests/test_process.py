@@ -186,7 +186,7 @@ def at_import(module: str) -> str:
     [
         ("kb.cli.app", "explain LSTM"),
         ("typer", "explain LSTM"),
-        ("kb.cli.card", "explain LSTM"),
+        ("kb.show.card", "explain LSTM"),
         ("sqlite3", "explain LSTM"),
         ("yaml", "explain LSTM"),
         ("rich.console", "explain LSTM"),
@@ -203,7 +203,7 @@ def test_an_interrupt_during_an_import_is_130_without_a_word(module: str, comman
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-IN_COMMAND = "import kb.store\ndef spoiled(*_):\n    {}\nkb.store.open_store = spoiled"
+IN_COMMAND = "import kb.snapshot.store\ndef spoiled(*_):\n    {}\nkb.snapshot.store.open_store = spoiled"
 LOST = "class Lost:\n        def __del__(self): interrupt()\n    Lost()"
 TURNED = "try: interrupt()\n    except KeyboardInterrupt: raise ImportError('numpy failed')"
 SWALLOWED = "try: interrupt()\n    except KeyboardInterrupt: pass\n    raise SystemExit(0)"
@@ -247,7 +247,7 @@ def test_a_job_in_the_background_is_not_interrupted() -> None:
 def test_a_process_that_runs_a_demo_is_started_deaf_to_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import Future
 
-    from kb.cli import demo
+    from kb.cli.commands import demo
 
     class Pool(list[set[signal.Signals]]):
         def __init__(self, *_: object, **__: object) -> None:

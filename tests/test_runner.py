@@ -13,8 +13,8 @@ from conftest import ROOT
 
 from kb.cli.app import main
 from kb.errors import KbError
-from kb.runner import Claim, all_demos, choose_device, demo_named, judge, read_demo
-from kb.text import Bilingual
+from kb.lab.runner import Claim, all_demos, choose_device, demo_named, judge, read_demo
+from kb.language.text import Bilingual
 
 DEMOS = all_demos()
 REQUIRED = (

@@ -13,17 +13,17 @@ import pytest
 from conftest import ROOT, SAMPLE
 
 from kb.cli.app import main
+from kb.encoder.models import open_encoder
 from kb.errors import KbError
 from kb.search.hybrid import Semantic, blend_all, search, search_all
 from kb.search.index import CANDIDATES, CHUNK, Found, Index
 from kb.search.kept import open_index
 from kb.search.lexical import lexical_scores
-from kb.search.models import open_encoder
 from kb.search.names import name_scores
 from kb.search.reading import read_query
 from kb.search.side import open_semantic
 from kb.search.similar import similar, suggest_links
-from kb.store import Store, open_store
+from kb.snapshot.store import Store, open_store
 
 
 class Letters:
@@ -358,7 +358,7 @@ def test_curators_links_are_near(shipped: Store) -> None:
 
 @pytest.mark.slow
 def test_the_torch_path_says_the_same(shipped: Store) -> None:
-    from kb.search.models import BUNDLED, TorchEncoder, expanded
+    from kb.encoder.models import BUNDLED, TorchEncoder, expanded
 
     texts = ["梯度消失", "a network that reads a sequence step by step"]
     torch_vectors = TorchEncoder(expanded(), "cpu", BUNDLED).encode(texts)

@@ -252,7 +252,7 @@ def test_a_usage_error_is_translated_in_time_that_does_not_grow_with_what_was_ty
 def test_a_file_of_queries_is_read_in_the_encoding_that_it_begins_with(
     content: bytes, queries: list[str] | str | None, tmp_path: Path
 ) -> None:
-    from kb.cli.search import _lines
+    from kb.cli.commands.search import _lines
 
     path = tmp_path / "queries.txt"
     path.write_bytes(content)

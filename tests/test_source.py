@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kb.concepts.fields import unwrap
+from kb.concepts.model import Concept
+from kb.concepts.nodes import compose
+from kb.concepts.source import Source, load, read_entries
 from kb.errors import KbError
-from kb.fields import unwrap
-from kb.model import Concept
-from kb.nodes import compose
-from kb.source import Source, load, read_entries
 
 GOOD = """
 - id: a

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import kb.files
-import kb.store
+import kb.snapshot.store
 from kb.errors import KbError
 from kb.files import Content
-from kb.store import KEPT, SCHEMA, Store, open_store
+from kb.snapshot.store import KEPT, SCHEMA, Store, open_store
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def test_a_touched_but_equal_source_is_not_compiled_again(
 ) -> None:
     before = opened().meta("passages")
     os.utime(own, (1, 1))
-    monkeypatch.setattr("kb.compile.compile_into", None)
+    monkeypatch.setattr("kb.snapshot.compile.compile_into", None)
     assert opened().meta("passages") == before
-    monkeypatch.setattr("kb.store.SETTLED", 0)
+    monkeypatch.setattr("kb.snapshot.store.SETTLED", 0)
     stamp = json.loads(opened().meta("stamp"))
     assert stamp[0][2] == 1_000_000_000
-    monkeypatch.setattr("kb.store._read", None)  # and from then on it is not even read
+    monkeypatch.setattr("kb.snapshot.store._read", None)  # and from then on it is not even read
     assert opened().find("GRU")
 
 
@@ -101,7 +101,7 @@ def test_a_cache_that_cannot_be_written_means_memory(own: Path, tmp_path: Path) 
 
 def test_many_processes_may_start_at_once(own: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from kb.store import open_store;"
+        "import sys; from pathlib import Path; from kb.snapshot.store import open_store;"
         "print(open_store(Path(sys.argv[1]), None, Path(sys.argv[2])).find('LSTM').id)"
     )
     command = [sys.executable, "-c", code, str(own), str(tmp_path / "many")]
@@ -174,16 +174,16 @@ def test_a_file_is_read_once_for_its_hash_and_its_content(
 ) -> None:
     """It changes as soon as it was read, and changes back: the snapshot must not hold what its hash does not."""
     before, changed = own.read_bytes(), own.read_bytes().replace(b"Adam", b"Eden")
-    read = kb.store.read_named
+    read = kb.snapshot.store.read_named
 
     def racing(path: Path) -> Content:
         content = read(path)
         own.write_bytes(changed)
         return content
 
-    monkeypatch.setattr("kb.store.read_named", racing)
+    monkeypatch.setattr("kb.snapshot.store.read_named", racing)
     opened()
-    monkeypatch.setattr("kb.store.read_named", read)
+    monkeypatch.setattr("kb.snapshot.store.read_named", read)
     own.write_bytes(before)
     assert opened().find("adam").name.en == "Adam"
 

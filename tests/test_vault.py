@@ -19,11 +19,11 @@ from vault import faults, id_of, links, notes_of, read, resolve
 
 from kb import files
 from kb.errors import KbError
-from kb.export import obsidian
-from kb.export.note import parse, update
-from kb.export.obsidian import Exported, Options, export
-from kb.export.vault import MANIFEST
-from kb.store import open_store
+from kb.formats.obsidian import export as obsidian
+from kb.formats.obsidian.export import Exported, Options, export
+from kb.formats.obsidian.note import parse, update
+from kb.formats.obsidian.vault import MANIFEST
+from kb.snapshot.store import open_store
 
 EN, ZH = Options(("en",)), Options(("zh",))
 PRUNE = Options(("en",), prune=True)
@@ -498,7 +498,7 @@ def test_pipes_links_and_unreadable_notes_are_skipped_with_a_line(
     (vault / "round.md").symlink_to("round.md")
     (vault / "secret.md").write_text("---\nx: 1\n---\n", encoding="utf-8")
     (vault / "large.md").write_bytes(b"---\n" + b"x" * 100)
-    monkeypatch.setattr("kb.export.vault.LARGEST", 90)
+    monkeypatch.setattr("kb.formats.obsidian.vault.LARGEST", 90)
     real = os.open
 
     def opening(path: Any, *arguments: Any, **more: Any) -> int:

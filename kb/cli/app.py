@@ -21,8 +21,8 @@ from typer.exceptions import TyperException
 from kb import __version__
 from kb.cli.session import Session
 from kb.errors import KbError
+from kb.language.text import Bilingual, Language
 from kb.settings import locale_language
-from kb.text import Bilingual, Language
 
 COMMANDS: dict[str, Bilingual] = {
     "explain": Bilingual("Explain a concept, by any name in either language.", "解释一个概念，中英文名称均可。"),
@@ -127,7 +127,7 @@ def make_app(given: list[str], language: Language) -> typer.Typer:
     wanted = _wanted(given)
     completing = "_KB_COMPLETE" in os.environ
     for name in [wanted] if wanted in COMMANDS and not completing else COMMANDS:
-        function = import_module(f"kb.cli.{name}").command
+        function = import_module(f"kb.cli.commands.{name}").command
         app.command(name, help=COMMANDS[name].of(language))(_with_shared(function, language))
     return app
 

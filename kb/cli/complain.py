@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from kb.cli.session import shortened
 from kb.errors import KbError
-from kb.text import Bilingual, Language
+from kb.language.text import Bilingual, Language
 
 
 def complain_of(error: Exception, given: list[str], language: Language) -> int:
@@ -35,7 +35,7 @@ def complain_of(error: Exception, given: list[str], language: Language) -> int:
 
 def complain(message: str, hint: str) -> None:
     """Say on standard error what is wrong, and the way out."""
-    from kb.cli.plain import printable
+    from kb.show.plain import printable
 
     try:
         sys.stdout.flush()

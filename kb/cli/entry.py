@@ -128,7 +128,7 @@ def _open(stream: TextIO | None) -> TextIO:
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8")
     if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
-        from kb.cli.narrow import install
+        from kb.show.narrow import install
 
         install(stream)
     return stream

@@ -19,7 +19,7 @@ def complete_names(incomplete: str) -> list[str]:
     """Names, aliases and ids that begin with what was typed; empty where the knowledge base cannot be opened."""
     from kb.cli.session import Session
     from kb.errors import KbError
-    from kb.surface import fold
+    from kb.language.surface import fold
 
     query = f"""SELECT DISTINCT text FROM surface WHERE key >= ? AND key < ? AND status IN ('id', 'name', 'alias')
                 ORDER BY status = 'alias', length(text) LIMIT {10 * OFFERED}"""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kb.cli.session import Session
+from kb.language.text import Bilingual
 from kb.search.index import CHUNK, Notify
-from kb.text import Bilingual
 
 
 @contextmanager

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb.cli.plain import escaped, one_line, printable
+from kb.language.text import LANGUAGES, Language
 from kb.settings import Settings, data_file, load_settings, locale_language, overlay_file
-from kb.text import LANGUAGES, Language
+from kb.show.plain import escaped, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from kb.store import Store
+    from kb.snapshot.store import Store
 
 
 LONGEST = 600
@@ -58,7 +58,7 @@ class Session:
     def store(self) -> Store:
         """The snapshot of the knowledge base."""
         from kb.paths import cache_dir
-        from kb.store import open_store
+        from kb.snapshot.store import open_store
 
         return open_store(data_file(self.settings), overlay_file(self.settings), cache_dir())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from kb import files
 from kb.errors import KbError
+from kb.language.text import Bilingual
 from kb.paths import is_writable
-from kb.text import Bilingual
 
 _NO_FILE = Bilingual("it is no file, but a link, a folder or a device", "它不是文件，而是链接、文件夹或设备")
 _NO_FOLDER = Bilingual("its folder is not there, or cannot be written to", "所在文件夹不存在或不可写")

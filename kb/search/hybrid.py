@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from kb.search.lexical import lexical_scores
 from kb.search.names import name_scores
 from kb.search.reading import Reading, read_query
-from kb.store import Row, Store
+from kb.snapshot.store import Row, Store
 
 if TYPE_CHECKING:
     import numpy as np

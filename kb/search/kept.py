@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb import files
 from kb.search.index import CHINESE, CHUNK, LARGE, QUESTION, Encoder, Index, Notify
-from kb.store import Store
+from kb.snapshot.store import Store
 
 if TYPE_CHECKING:
     from kb.search.index import Halves

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kb.store import Store
-from kb.words import words
+from kb.language.words import words
+from kb.snapshot.store import Store
 
 WEIGHTS = (0.0, 6.0, 3.0, 4.0, 1.0)
 """Of the columns id, names, summary, asks, body."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from kb.store import Store
-from kb.surface import fold
-from kb.text import normal
+from kb.language.surface import fold
+from kb.language.text import normal
+from kb.snapshot.store import Store
 
 _TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]", re.IGNORECASE)
 _PLURAL = re.compile(r"(?<=[a-rt-z]{2})s$")
@@ -19,7 +19,7 @@ TOKENS = 120
 
 def name_scores(store: Store, query: str) -> dict[str, float]:
     """How much of the query each concept's name covers, in (0, 1]; a name inside a longer one counts a third."""
-    from kb.han import TO_SIMPLIFIED
+    from kb.language.han import TO_SIMPLIFIED
 
     text = normal(query).casefold().translate(TO_SIMPLIFIED)
     tokens = _TOKEN.findall(text)[:TOKENS]

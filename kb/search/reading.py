@@ -13,10 +13,10 @@ from collections.abc import Collection, Container
 from functools import lru_cache
 from typing import NamedTuple
 
+from kb.language.surface import strip_tones
+from kb.language.text import normal
 from kb.paths import shipped_data
-from kb.store import Store
-from kb.surface import strip_tones
-from kb.text import normal
+from kb.snapshot.store import Store
 
 LONGEST = 400
 """Characters of a query that are looked at for slips."""
@@ -38,7 +38,7 @@ def read_query(store: Store, query: str) -> Reading:
     text = _WRITTEN.sub(lambda run: normal(run[0]), query)
     text, rest = text[:LONGEST], text[LONGEST:]
     if not text.isascii():
-        from kb.han import TO_SIMPLIFIED
+        from kb.language.han import TO_SIMPLIFIED
 
         text = text.translate(TO_SIMPLIFIED)
     if not any(c > "\u2e80" for c in text):
@@ -170,8 +170,8 @@ def _name_words(store: Store) -> list[str]:
 
 def _correct_han(store: Store, run: str) -> str:
     """A run of 汉字 in which what only sounds like a name becomes that name."""
-    from kb.han import TO_SIMPLIFIED
-    from kb.pinyin import readings
+    from kb.language.han import TO_SIMPLIFIED
+    from kb.language.pinyin import readings
 
     table = readings()
     spelled = {part: "".join(table.get(character, "?") for character in part) for part in _parts(run)}

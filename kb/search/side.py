@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from kb.encoder.models import open_encoder
 from kb.paths import cache_dir, shipped_data
 from kb.search.hybrid import Semantic
 from kb.search.index import Notify
 from kb.search.kept import can_keep, open_index
-from kb.search.models import open_encoder
-from kb.store import Store
+from kb.snapshot.store import Store
 
 
 def open_semantic(

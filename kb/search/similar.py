@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from kb.store import Row, Store
+from kb.snapshot.store import Row, Store
 
 if TYPE_CHECKING:
     from kb.search.index import Index

@@ -1,0 +1,55 @@
+"""`kb explain`: one concept on one card."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kb.cli.app import both
+from kb.cli.names import complete_names
+from kb.cli.session import Session
+from kb.concepts.vocabulary import ALIAS_STATUS
+from kb.language.text import Bilingual
+from kb.snapshot.store import Match
+
+
+def command(
+    session: Session,
+    name: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…",
+            help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
+            autocompletion=complete_names,
+        ),
+    ],
+    brief: Annotated[
+        bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+) -> None:
+    match = session.store.find(" ".join(name))
+    card = session.store.card(match.id)
+    if as_json:
+        session.print_json({key: value for key, value in card.items() if key != "link_names"})
+        return
+    from kb.show.card import WIDEST, Style, render_brief, render_card
+
+    session.console.width = min(session.console.width, WIDEST)
+    render = render_brief if brief else render_card
+    session.print(render(card, Style(session.languages, _note(match), framed=session.console.is_terminal)))
+
+
+def _note(match: Match) -> Bilingual | None:
+    """For a misnomer or an older term: what the standard term is."""
+    if match.status not in ALIAS_STATUS:
+        return None
+    what = ALIAS_STATUS[match.status]
+    article, same = "a" if match.status == "misnomer" else "an", match.name.en == match.name.zh
+    en = match.name.en if same else f"{match.name.en} ({match.name.zh})"
+    zh = match.name.zh if same else f"{match.name.zh}（{match.name.en}）"
+    return Bilingual(
+        f"'{match.text}' is {article} {what.en}; the standard term is {en}.",
+        f"“{match.text}”是{what.zh}，标准术语：{zh}。",
+    )

@@ -1,0 +1,194 @@
+"""`kb search`: find a concept by describing it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated, Any, get_args
+
+import typer
+
+from kb import files
+from kb.cli.app import both
+from kb.cli.session import Session
+from kb.encoder.models import BUNDLED
+from kb.errors import KbError
+from kb.language.text import Bilingual, short
+from kb.paths import at_home
+from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
+from kb.search.reading import Reading
+
+MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
+DEVICE = Annotated[
+    str,
+    typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
+]
+MODEL = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help=both("A sentence-transformers model on this machine.", "本机的 sentence-transformers 模型。"),
+        show_default=False,
+    ),
+]
+
+
+def command(
+    session: Session,
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="QUERY…",
+            help=both("What you are looking for, in your own words.", "用自己的话描述要找的内容。"),
+            show_default=False,
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))] = 5,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="hybrid|lexical|semantic",
+            help=both("Words, meaning, or both.", "按词语、按语义，或两者结合。"),
+        ),
+    ] = "hybrid",
+    device: DEVICE = "",
+    model: MODEL = "",
+    queries: Annotated[
+        str,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help=both(
+                "Answer every line of a file (- for standard input), one JSON document a line.",
+                "逐行回答文件中的查询，每行输出一个 JSON；- 为标准输入。",
+            ),
+            show_default=False,
+        ),
+    ] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help=both("Show why each was found.", "显示得分来源。"))
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+) -> int:
+    if mode not in get_args(Mode):
+        raise typer.BadParameter(f"{mode!r} is not one of {', '.join(get_args(Mode))}", param_hint="--mode")
+    text = " ".join(query or []).strip()
+    if queries and query:
+        raise typer.BadParameter(
+            session.say("give a query or --queries, not both", "查询与 --queries 只能用一个"), param_hint="--queries"
+        )
+    if not queries and not _says_anything(session, text):
+        raise KbError(
+            Bilingual(f"no word in '{short(text)}'", f"“{short(text)}”中没有可检索的词")
+            if text
+            else Bilingual("an empty query", "查询为空"),
+            Bilingual('kb search "vanishing gradient"', 'kb search "梯度消失"'),
+        )
+    loaded: list[Semantic] = []
+
+    def load() -> Semantic:
+        from kb.cli.progress import embedding
+        from kb.search.side import open_semantic
+
+        with embedding(session) as notify:
+            loaded.append(open_semantic(session.store, *session.encoder(model, device), notify))
+        return loaded[0]
+
+    if queries:
+        lines = _lines(queries)
+        asked = [line if _says_anything(session, line) else "" for line in lines]
+        answers = search_all(session.store, asked, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # see above
+        for line, answer in zip(lines, answers, strict=True):
+            session.print_json(_served(_as_typed(answer, line), mode, loaded), indent=None)
+        return 0
+    answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
+    if as_json:
+        session.print_json(_served(answer, mode, loaded))
+    else:
+        _show(session, answer, mode, loaded, session.encoder(model, device)[1], explain)
+    return 0 if answer.hits else 1
+
+
+def _says_anything(session: Session, query: str) -> bool:
+    """Whether there is something to search for: a letter, a digit or a 汉字, or else a name that has none."""
+    return any(map(str.isalnum, query)) or bool(query.strip() and session.store.resolve(query))
+
+
+def _as_typed(answer: Answer, line: str) -> Answer:
+    """The answer to a line; one that says nothing was searched as an empty one."""
+    return answer if answer.query == line else replace(answer, query=line, reading=Reading(line, False))
+
+
+def _lines(file: str) -> list[str]:
+    """The queries of a file, one a line."""
+    try:
+        data = _standard_input() if file == "-" else at_home(file).read_bytes()
+    except (OSError, ValueError) as error:
+        why = files.reason(error)
+        raise KbError(
+            Bilingual(f"cannot read {file}: {why.en}", f"无法读取 {file}：{why.zh}"),
+            Bilingual("one query a line, in UTF-8", "每行一个查询，UTF-8 编码"),
+        ) from error
+    text = _decoded(data, file)
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise KbError(Bilingual("standard input is closed", "标准输入已关闭"))
+    return sys.stdin.buffer.read()
+
+
+_MARKS = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""How a file begins whose encoding is not UTF-8, but known."""
+
+
+def _decoded(data: bytes, name: str) -> str:
+    encoding = next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), "utf-8-sig")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        said = encoding.removesuffix("-sig").upper()
+        wrong = Bilingual(f"{name} is not {said}", f"{name} 不是 {said} 编码")
+        way_out = Bilingual("iconv -f gbk -t utf-8 converts what Windows saved", "可用 iconv -f gbk -t utf-8 转换")
+        raise KbError(wrong, way_out if said == "UTF-8" else None) from error
+    if text.count("\0") > len(text) // 3:  # which UTF-16 without its mark is full of
+        raise KbError(
+            Bilingual(f"{name} holds NUL characters", f"{name} 含有 NUL 字符"),
+            Bilingual(
+                "iconv -f utf-16le -t utf-8 converts UTF-16", "若为 UTF-16，可用 iconv -f utf-16le -t utf-8 转换"
+            ),
+        )
+    return text
+
+
+def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]:
+    """An answer as JSON, and what served it."""
+    told = answer.to_json()
+    hits = told.pop("hits")
+    served = loaded[0].encoder if loaded else None
+    about: dict[str, str | None] = {"model": None, "device": None, "runtime": None}
+    if served:
+        about = {"model": served.name, "device": served.device, "runtime": served.runtime}
+    return {**told, "mode": mode, **about, "hits": hits}
+
+
+def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], device: str, explain: bool) -> None:
+    from kb.show.hits import render_hits
+
+    if answer.reading.changed:
+        session.note(f"read as: {answer.reading.text}", f"理解为：{answer.reading.text}", style="yellow")
+    if answer.weak:
+        asked = answer.query if len(answer.query) <= 60 else answer.query[:60] + "…"
+        session.note(f"nothing fits '{asked}' well", f"没有找到与“{asked}”很相符的概念", style="yellow")
+    session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
+    served = loaded[0].encoder if loaded else None
+    by = [served.name, served.device, *[served.runtime] * explain] if served else ["BM25"]
+    session.note(", ".join([f"{mode} search", *by]), "，".join([MODES[mode], *by]))
+    if served and served.runtime == "torch" and served.name == BUNDLED and device == "auto":
+        session.note(
+            'torch takes seconds to start: device = "cpu" in config.toml answers single queries at once',
+            '通过 torch 启动需要几秒；在 config.toml 中设置 device = "cpu"，单条查询可立即返回结果',
+        )

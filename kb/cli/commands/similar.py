@@ -1,0 +1,70 @@
+"""`kb similar`: the concepts nearest in meaning to one, which it is not yet linked with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from kb.cli.app import both
+from kb.cli.commands.search import DEVICE, MODEL
+from kb.cli.names import complete_names
+from kb.cli.session import Session
+from kb.concepts.vocabulary import RELATIONS
+from kb.search.similar import Neighbour, similar
+from kb.show.card import INVERSES, WIDEST, Flow
+from kb.show.hits import headline
+from kb.show.plain import printable
+
+
+def command(
+    session: Session,
+    name: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…",
+            help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
+            autocompletion=complete_names,
+        ),
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))] = 5,
+    linked: Annotated[
+        bool, typer.Option("--all", help=both("Those already linked, too.", "也显示已有链接的概念。"))
+    ] = False,
+    device: DEVICE = "",
+    model: MODEL = "",
+    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+) -> None:
+    from kb.cli.progress import embedding
+    from kb.search.side import open_semantic
+
+    match = session.store.find(" ".join(name))
+    with embedding(session) as notify:
+        side = open_semantic(session.store, *session.encoder(model, device), notify)
+    found = similar(session.store, side.index, match.id, n, linked=linked)
+    if as_json:
+        near = [
+            {"id": other.row.id, "name": other.row.name._asdict(), "score": round(other.score, 4),
+             "relations": list(other.relations)}
+            for other in found
+        ]  # fmt: skip
+        told = {"id": match.id, "model": side.encoder.name, "device": side.encoder.device, "near": near}
+        session.print_json(told)
+        return
+    session.console.width = min(session.console.width, WIDEST)
+    session.print(*_render(found, session))
+    en = "near, and not linked yet" if not linked else "near"
+    zh = "含义相近、尚无链接" if not linked else "含义相近"
+    session.note(f"{match.name.en}: {en}", f"{match.name.zh}：{zh}")
+
+
+def _render(found: list[Neighbour], session: Session) -> Iterator[RenderableType]:
+    language = session.languages[0]
+    for rank, (row, score, relations) in enumerate(found, 1):
+        said = [(RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]).of(language) for rel in relations]
+        yield headline(rank, row, language).append("  " + " · ".join([f"{score:.2f}", *said]), style="dim")
+        for shown in session.languages:
+            yield Flow(Text(printable(row.summary.of(shown))), indent=4)

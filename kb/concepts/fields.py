@@ -1,0 +1,283 @@
+"""The fields of an entry: how each is read from a YAML node, and what a JSON Schema says of it.
+
+One table, `ENTRY`, serves the loader, the generated schema and the header comment of data/concepts.yaml.
+A kind reads a node into a plain value, or reports why it cannot and returns None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from kb.concepts.model import Link, Source
+from kb.concepts.vocabulary import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS
+from kb.language.text import LANGUAGES, Bilingual, short
+
+Report = Callable[[Node, str, Bilingual], None]
+"""Called with the node at fault, the field's path and what is wrong."""
+
+
+class Kind(NamedTuple):
+    """How a value is read, and its JSON Schema."""
+
+    read: Callable[[Node, str, Report], Any]
+    schema: dict[str, Any]
+
+
+class Field(NamedTuple):
+    """A field's kind, whether a file loads without it, and what it must hold."""
+
+    kind: Kind
+    doc: str
+    needed: bool = False
+
+
+def text(pattern: str = "", example: str = "") -> Kind:
+    """A string, wrapped lines joined; YAML that reads as a number, a date or a truth value is an error."""
+
+    def read(node: Node, path: str, report: Report) -> str | None:
+        if not isinstance(node, ScalarNode) or not node.tag.endswith(":str"):
+            said = short(node.value) if isinstance(node, ScalarNode) else ""
+            en, zh = (f"'{said}'", f"“{said}”") if said else ("this", "此值")
+            report(node, path, Bilingual(f"{en} is not text; quote it", f"{zh}不是文本，请加引号"))
+            return None
+        value = unwrap(node.value)
+        if not value or (pattern and not re.fullmatch(pattern, value)):
+            said = short(value)
+            report(node, path, Bilingual(f"'{said}' is not {example or 'text'}", f"“{said}”不是{example or '文本'}"))
+            return None
+        return value
+
+    return Kind(read, {"type": "string", "minLength": 1, **({"pattern": f"^{pattern}$"} if pattern else {})})
+
+
+def one_of(names: Iterable[str]) -> Kind:
+    """A string from a closed list."""
+    known = sorted(names)
+
+    def read(node: Node, path: str, report: Report) -> str | None:
+        value: str | None = text().read(node, path, report)
+        if value is not None and value not in known:
+            said, options = short(value), ", ".join(known)
+            report(node, path, Bilingual(f"'{said}' is not one of {options}", f"“{said}”不在列表中：{options}"))
+            return None
+        return value
+
+    return Kind(read, {"enum": known})
+
+
+def whole_number(low: int, high: int) -> Kind:
+    """An integer within bounds, both included."""
+
+    def read(node: Node, path: str, report: Report) -> int | None:
+        is_number = isinstance(node, ScalarNode) and node.tag.endswith(":int") and node.value.isdecimal()
+        digits = (node.value.lstrip("0") or "0") if is_number else ""
+        if not digits or len(digits) > len(str(high)) or not low <= int(digits) <= high:
+            wrong = Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数")
+            report(node, path, wrong)
+            return None
+        return int(digits)
+
+    return Kind(read, {"type": "integer", "minimum": low, "maximum": high})
+
+
+def list_of(item: Kind) -> Kind:
+    """A list; items that cannot be read are left out."""
+
+    def read(node: Node, path: str, report: Report) -> tuple[Any, ...] | None:
+        if not isinstance(node, SequenceNode):
+            report(node, path, Bilingual("not a list; write [a, b]", "不是列表，请写成 [a, b]"))
+            return None
+        values = (item.read(child, f"{path}[{i}]", report) for i, child in enumerate(node.value))
+        return tuple(value for value in values if value is not None)
+
+    return Kind(read, {"type": "array", "items": item.schema})
+
+
+def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind:
+    """A mapping with known keys; `make` is called with what was read, unless something needed is missing."""
+
+    def read(node: Node, path: str, report: Report) -> Any:
+        nodes = keys(node, path, report)
+        if nodes is None:
+            return None
+        for key in nodes.keys() - fields.keys():
+            known = ", ".join(fields)
+            report(
+                nodes[key],
+                join(path, key),
+                Bilingual(f"unknown field; known: {known}", f"未知字段；可用：{known}"),
+            )
+        for key, field in fields.items():
+            if field.needed and key not in nodes:
+                report(node, join(path, key), Bilingual("missing", "缺失"))
+        values = {k: fields[k].kind.read(n, join(path, k), report) for k, n in nodes.items() if k in fields}
+        values = {key: value for key, value in values.items() if value is not None}
+        if any(field.needed and key not in values for key, field in fields.items()):
+            return None
+        return make(**values)
+
+    return Kind(
+        read,
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {key: {**f.kind.schema, "description": f.doc} for key, f in fields.items()},
+            "required": [key for key, field in fields.items() if field.needed],
+        },
+    )
+
+
+def map_of(item: Kind) -> Kind:
+    """A mapping with free keys."""
+
+    def read(node: Node, path: str, report: Report) -> dict[str, Any] | None:
+        nodes = keys(node, path, report)
+        if nodes is None:
+            return None
+        values = {key: item.read(child, join(path, key), report) for key, child in nodes.items()}
+        return {key: value for key, value in values.items() if value is not None}
+
+    return Kind(read, {"type": "object", "additionalProperties": item.schema})
+
+
+def keys(node: Node, path: str, report: Report) -> dict[str, Node] | None:
+    """The nodes of a mapping by key; a key that stands twice is reported."""
+    if not isinstance(node, MappingNode):
+        report(node, path, Bilingual("not a mapping; write {key: value}", "不是映射，请写成 {key: value}"))
+        return None
+    found: dict[str, Node] = {}
+    for key_node, child in node.value:
+        key = text().read(key_node, path, report)
+        if key is None:
+            continue
+        if key in found:
+            report(key_node, join(path, key), Bilingual("this key stands twice", "键重复"))
+        found[key] = child
+    return found
+
+
+def join(path: str, key: str) -> str:
+    """A field's path, `name.en`."""
+    return f"{path}.{key}" if path else key
+
+
+_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u3000-\u303f“”‘’…—"
+_MARKS = "，。、；：？！（）《》「」“”‘’…—"
+_JOIN = re.compile(  # no space between 汉字, also inside a link, and none beside full-width marks
+    rf"(?<=[{_WIDE}])\n(?=[{_WIDE}])"
+    rf"|(?<=[{_WIDE}])\n(?=\[\[[^\[\]|]+\|[{_WIDE}])"
+    rf"|(?<=[{_WIDE}]\]\])\n(?=[{_WIDE}])"
+    rf"|(?<=[{_MARKS}])\n|\n(?=[{_MARKS}])"
+)
+
+
+def unwrap(value: str) -> str:
+    """Join lines that were wrapped for the editor; a blank line stays."""
+    paragraphs = re.split(r"\n[ \t]*\n", value.strip())
+    return "\n\n".join(_unwrap_one(paragraph) for paragraph in paragraphs)
+
+
+def _unwrap_one(paragraph: str) -> str:
+    lines = "\n".join(filter(None, map(str.strip, paragraph.split("\n"))))
+    return (lines if lines.isascii() else _JOIN.sub("", lines)).replace("\n", " ")
+
+
+TEXT = text()
+KEBAB = text(r"[a-z0-9]+(-[a-z0-9]+)*", "kebab-case")
+BOTH = record({"en": Field(TEXT, "in English", True), "zh": Field(TEXT, "in Chinese", True)}, Bilingual)
+URL = text(r"https?://\S+", "http(s)://…")
+
+
+def alias() -> Kind:
+    """A surface form: a string, or {text, status} for a misnomer or an older term; read as (text, status)."""
+    marked = record(
+        {
+            "text": Field(TEXT, "the surface form", True),
+            "status": Field(one_of(ALIAS_STATUS), "what is wrong", True),
+        },
+        lambda text, status: (text, status),
+    )
+
+    def read(node: Node, path: str, report: Report) -> tuple[str, str] | None:
+        if isinstance(node, MappingNode):
+            return marked.read(node, path, report)  # type: ignore[no-any-return]  # made by the lambda above
+        value = TEXT.read(node, path, report)
+        return value and (value, "")
+
+    return Kind(read, {"anyOf": [TEXT.schema, marked.schema]})
+
+
+def by_language(item: Kind) -> Kind:
+    """Lists in either language, or both."""
+    return record({language: Field(list_of(item), f"in {language}") for language in LANGUAGES})
+
+
+LINK = record(
+    {
+        "rel": Field(one_of(WRITTEN_RELATIONS), "the relation, read from this concept to the target", True),
+        "to": Field(KEBAB, "the target's id", True),
+        "why": Field(BOTH, "one clause; for prerequisite, mitigates, causes and contrasts_with"),
+    },
+    Link,
+)
+SOURCE = record(
+    {
+        "title": Field(TEXT, "as published", True),
+        "author": Field(TEXT, "the first author", True),
+        "year": Field(whole_number(1600, 2100), "of publication", True),
+        "url": Field(URL, "arXiv, DOI or official", True),
+    },
+    Source,
+)
+
+ENTRY: dict[str, Field] = {
+    "id": Field(KEBAB, "kebab-case English, stable for ever; entries are sorted by it", True),
+    "type": Field(one_of(TYPES), "what it is, from a closed list", True),
+    "area": Field(list_of(one_of(AREAS)), "one or more fields, from a closed list, the main one first"),
+    "name": Field(BOTH, "the standard term in each language; product names stay Latin in both", True),
+    "aliases": Field(
+        by_language(alias()),
+        "every other surface form; {text, status: misnomer|deprecated} where it is odd, wrong or outdated",
+    ),
+    "summary": Field(BOTH, "one sentence: what it is and what it is for; <= 30 words, <= 60 汉字", True),
+    "body": Field(
+        BOTH,
+        "3-8 sentences: how and why it works, when to use it, cost or limit; links as [[id]] or [[id|text]]",
+    ),
+    "formula": Field(TEXT, "LaTeX, where a formula defines it"),
+    "symbols": Field(map_of(BOTH), "every symbol of the formula, named in both languages"),
+    "misconception": Field(BOTH, "the common wrong belief, and what is true"),
+    "asks": Field(
+        by_language(TEXT),
+        "2-20 a language, ten serve well: what a person types who does not know the term; they feed the search",
+    ),
+    "links": Field(list_of(LINK), "typed and directed, two or more; inverses are derived, never written"),
+    "year": Field(whole_number(1600, 2100), "of first publication; models, techniques, systems"),
+    "sources": Field(list_of(SOURCE), "primary sources"),
+    "demo": Field(KEBAB, "id of the demo that measures a claim about it"),
+    "demo_shows": Field(BOTH, "one sentence: what to look at in that demo for this concept"),
+    "wikidata": Field(text(r"Q[1-9][0-9]*", "Q…"), "Q-id, where certain"),
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a concepts file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "kb concepts",
+        "type": "array",
+        "items": record(ENTRY).schema,
+    }
+
+
+def header() -> str:
+    """The comment at the head of data/concepts.yaml: every field, in order."""
+    lines = ["# yaml-language-server: $schema=concepts.schema.json", "#"]
+    lines += ["# The knowledge base: one list of entries, sorted by id. Fields (* must be there for the file to load):"]
+    lines += [f"#   {key + ('*' if field.needed else ''):<14}{field.doc}" for key, field in ENTRY.items()]
+    lines += ["# Relations: " + ", ".join(WRITTEN_RELATIONS) + "."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,124 @@
+"""What an Obsidian note says of a concept: the properties that kb owns, and the Markdown of its region."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kb.concepts.vocabulary import RELATIONS, TYPES, WRITTEN_RELATIONS
+from kb.formats.obsidian.note import ID_KEY, Properties
+from kb.language import wiki
+from kb.language.text import Bilingual, Language
+
+Link = Callable[[str, str], str]
+"""(target id, shown text) -> `[[Note|text]]`, or the text alone where the target has no note."""
+
+
+def make_properties(card: Mapping[str, Any], title: str, link: Link) -> Properties:
+    """The properties that kb owns: id, aliases, tags, type, area, year, and the written links by relation."""
+    names = [*card["name"].values(), *card["aliases"]["en"], *card["aliases"]["zh"]]
+    found: Properties = {
+        ID_KEY: card["id"],
+        "aliases": [name for name in dict.fromkeys(names) if name != title],
+        "tags": [f"kb/{card['type']}", *(f"kb/{area}" for area in card["area"])],
+        "type": card["type"],
+        "area": list(card["area"]),
+    }
+    if card["year"]:
+        found["year"] = card["year"]
+    for rel in WRITTEN_RELATIONS:
+        targets = [link(edge["to"], "") for edge in card["links"] if edge["rel"] == rel]
+        if targets := [target for target in targets if target]:
+            found[rel] = targets
+    return found
+
+
+def make_region(card: Mapping[str, Any], languages: tuple[Language, ...], link: Link) -> str:
+    """The Markdown of a concept."""
+    first = languages[0]
+    parts = [_names(card, first)]
+    for language in languages:
+        parts += _prose(card, language, link)
+    parts += [
+        *_formula(card, first),
+        *_relations(card, first, link),
+        *_sources(card, first),
+        *_demo(card, languages),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _names(card: Mapping[str, Any], language: Language) -> str:
+    names = list(dict.fromkeys([card["name"][language], *card["name"].values()]))
+    return f"**{escape(' · '.join(names))}** — {TYPES[card['type']].of(language)}"
+
+
+def _prose(card: Mapping[str, Any], language: Language, link: Link) -> list[str]:
+    parts = [_callout("abstract", "", escape(wiki.plain(card["summary"][language])))]
+    if card["body"]:
+        parts.append(_linked(card["body"][language], card, language, link))
+    if card["misconception"]:
+        title = Bilingual("Not so", "误区").of(language)
+        parts.append(_callout("warning", title, _linked(card["misconception"][language], card, language, link)))
+    return parts
+
+
+def _callout(kind: str, title: str, text: str) -> str:
+    return f"> [!{kind}]{title and ' ' + title}\n> " + text.replace("\n", "\n> ")
+
+
+def _linked(text: str, card: Mapping[str, Any], language: Language, link: Link) -> str:
+    def name(id: str) -> str:
+        names = card["link_names"].get(id)
+        return str(names[language]) if names else id
+
+    pieces = (link(span.to, span.text) if span.to else escape(span.text) for span in wiki.spans(text, name))
+    return "".join(pieces).replace("\n", "\n\n")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown, Obsidian and HTML leave as it is."""
+    return re.sub(r"([\\`*_\[\]<>#|$]|=(?==)|~(?=~)|%(?=%))", r"\\\1", text)
+
+
+def _formula(card: Mapping[str, Any], language: Language) -> list[str]:
+    if not card["formula"]:
+        return []
+    lines = [f"- ${_math(symbol)}$ {escape(text[language])}" for symbol, text in card["symbols"].items()]
+    return [f"$$\n{_math(card['formula'])}\n$$", *(["\n".join(lines)] if lines else [])]
+
+
+def _math(latex: str) -> str:
+    """A formula that stays one between its dollar signs: no comment, no HTML, no end before the end."""
+    tight = re.sub(r"\s+", " ", latex.replace("$", "")).strip()
+    shown = re.sub(r"(?<!\\)((?:\\\\)*)%", r"\1\\%", tight).replace("<", r"\lt ").replace(">", r"\gt ")
+    return shown + " " * ((len(shown) - len(shown.rstrip("\\"))) % 2)
+
+
+def _relations(card: Mapping[str, Any], language: Language, link: Link) -> list[str]:
+    lines = []
+    for edge in card["links"]:
+        names = {other["to"]: other["name"] for other in card["related"]}
+        if edge["to"] not in names:
+            continue
+        why = f" — {escape(edge['why'][language])}" if edge["why"] else ""
+        shown = link(edge["to"], names[edge["to"]][language])
+        lines.append(f"- {RELATIONS[edge['rel']].says.of(language)}: {shown}{why}")
+    heading = Bilingual("Relations", "关系").of(language)
+    return [f"## {heading}", "\n".join(lines)] if lines else []
+
+
+def _sources(card: Mapping[str, Any], language: Language) -> list[str]:
+    lines = []
+    for source in card["sources"]:
+        url = source["url"].replace("<", "%3C").replace(">", "%3E")
+        lines.append(f"- {escape(source['author'])}, [{escape(source['title'])}](<{url}>), {source['year']}")
+    return ["## " + Bilingual("Sources", "文献").of(language), "\n".join(lines)] if lines else []
+
+
+def _demo(card: Mapping[str, Any], languages: tuple[Language, ...]) -> list[str]:
+    if not card["demo"]:
+        return []
+    shows = [escape(wiki.plain(card["demo_shows"][language])) for language in languages] if card["demo_shows"] else []
+    return ["## " + Bilingual("Demo", "演示").of(languages[0]), f"```sh\nkb demo {card['demo']}\n```", *shows]

@@ -1,0 +1,45 @@
+"""Search results: both names and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from kb.language.text import Bilingual, Language
+from kb.search.hybrid import Hit
+from kb.show.card import WIDEST, Flow
+from kb.show.plain import one_line, printable
+from kb.snapshot.store import Row
+
+PARTS = {
+    "lexical": Bilingual("words", "词语"),
+    "name": Bilingual("share named", "名称占比"),
+    "semantic": Bilingual("meaning", "语义"),
+}
+
+
+def render_hits(
+    hits: Sequence[Hit], languages: tuple[Language, ...], console: Console, *, explain: bool = False
+) -> Iterator[RenderableType]:
+    """Best first; weak ones dimmed. `explain` adds the parts of each score."""
+    console.width = min(console.width, WIDEST)
+    for rank, hit in enumerate(hits, 1):
+        yield headline(rank, hit.row, languages[0], dim=hit.weak)
+        for language in languages:
+            yield Flow(Text(printable(hit.row.summary.of(language)), style="dim" if hit.weak else ""), indent=4)
+        if explain:
+            shown = [f"{PARTS[part].of(languages[0])} {value:.3g}" for part, value in hit.parts.items()]
+            exact = [Bilingual("exact name", "名称完全一致").of(languages[0])] * hit.exact
+            yield Text("    " + " · ".join([*exact, *shown, f"= {hit.score:.3g}"]), style="dim")
+
+
+def headline(rank: int, row: Row, language: Language, *, dim: bool = False) -> Text:
+    """A result's rank and its two names."""
+    en, zh = map(one_line, row.name)
+    first, second = (zh, en) if language == "zh" else (en, zh)
+    line = Text(f"{rank:>2}  ", style="dim")
+    line.append(first, style="dim" if dim else "bold cyan")
+    line.append(f"  {second}" if second != first else "", style="dim" if dim else "cyan")
+    return line
