@@ -1,4 +1,4 @@
-"""Which GPU this machine has, found out without importing torch."""
+"""Which devices this machine has: GPUs found out without importing torch, and what torch makes of a name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+from kb.errors import KbError
+from kb.language.text import Bilingual
 
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
@@ -38,3 +41,29 @@ def torch_gpu() -> str:
         return ""
     is_cuda = re.search(r"^cuda\b[^=]*= *['\"]", version, re.MULTILINE) is not None
     return "cuda" if is_cuda and cuda_devices() else ""
+
+
+def choose_device(wanted: str) -> str:
+    """The torch device that a name means here; `auto` takes a GPU where there is one.
+
+    Raises:
+        KbError: the device is not there, or the name is none.
+    """
+    import torch
+
+    here = ["cpu"]
+    if torch.cuda.is_available():
+        here += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    if wanted == "auto":
+        return "cuda" if "cuda" in here else "mps" if "mps" in here else "cpu"
+    if wanted in here:
+        return wanted
+    listed = ", ".join(here)
+    built = "" if torch.version.cuda or not wanted.startswith("cuda") else " (this PyTorch is a build without CUDA)"
+    built_zh = "（当前 PyTorch 不含 CUDA 支持）" if built else ""
+    raise KbError(
+        Bilingual(f"no device '{wanted}' here{built}", f"这台机器上没有设备“{wanted}”{built_zh}"),
+        Bilingual(f"available: {listed}; try --device cpu", f"可用设备：{listed}；可改用 --device cpu"),
+    )

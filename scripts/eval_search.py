@@ -24,10 +24,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
+from kb.encoder.protocol import Encoder, Side  # noqa: E402
 from kb.language.surface import fold  # noqa: E402
 from kb.search import hybrid, index  # noqa: E402
 from kb.search.hybrid import Mode, Semantic, search_all  # noqa: E402
-from kb.search.index import Encoder, Side  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
 from kb.snapshot.store import Store  # noqa: E402
 

@@ -432,7 +432,7 @@ def stub_runtimes(
     monkeypatch.setattr("kb.encoder.onnx.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
     monkeypatch.setattr(models, "TorchEncoder", lambda folder, device, name: opened(f"torch {device}"))
     monkeypatch.setattr(models, "expanded", lambda: Path("expanded"))
-    monkeypatch.setattr("kb.lab.runner.choose_device", lambda device: device)
+    monkeypatch.setattr("kb.devices.choose_device", lambda device: device)
 
 
 # --- the hub

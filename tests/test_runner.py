@@ -12,8 +12,9 @@ import pytest
 from conftest import ROOT
 
 from kb.cli.app import main
+from kb.devices import choose_device
 from kb.errors import KbError
-from kb.lab.runner import Claim, all_demos, choose_device, demo_named, judge, read_demo
+from kb.lab.runner import Claim, all_demos, demo_named, judge, read_demo
 from kb.language.text import Bilingual
 
 DEMOS = all_demos()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.search.index import Encoder, Side
+    from kb.encoder.protocol import Encoder, Side
 
 BUNDLED = "multilingual-e5-small-q4"
 _LIST = Bilingual("kb model list shows what is here", "kb model list 列出本机已有的模型")
@@ -72,7 +72,7 @@ def _ways(device: str) -> Iterator[Callable[[], Encoder]]:
 
 
 def _bundled_on_torch(device: str) -> Encoder:
-    from kb.lab.runner import choose_device
+    from kb.devices import choose_device
 
     chosen = choose_device(device)  # before 90 MB are written for it
     return TorchEncoder(expanded(), chosen, BUNDLED)
@@ -189,7 +189,7 @@ class TorchEncoder:
     runtime = "torch"
 
     def __init__(self, folder: Path, device: str, name: str) -> None:
-        from kb.lab.runner import choose_device
+        from kb.devices import choose_device
 
         self.device, self.name = choose_device(device or "auto"), name
         self.key = key_of(read_meta(shipped_data() / "encoder")) if name == BUNDLED else f"{name}-{fingerprint(folder)}"

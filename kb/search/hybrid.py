@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.search.index import Encoder, Found, Index
+    from kb.encoder.protocol import Encoder
+    from kb.search.index import Found, Index
 
     Scores = NDArray[np.floating]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,23 +34,8 @@ BLOCK = 20_000
 CHINESE, QUESTION = 1, 2
 """Bits of a passage's kind."""
 
-Side = Literal["query", "passage"]
 Notify = Callable[[int, int], None]
 """Called with how many texts are embedded, of how many."""
-
-
-class Encoder(Protocol):
-    """Anything that turns texts into unit vectors."""
-
-    name: str
-    key: str
-    """Tells the model from every other, and from other states of itself: what its index is filed under."""
-    device: str
-    runtime: str
-    """The package that computes."""
-
-    def encode(self, texts: Sequence[str], side: Side = "query") -> Matrix:
-        """Unit rows, float32: (N, D). A model may treat what is asked and what is searched differently."""
 
 
 class Found(NamedTuple):

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb import files
-from kb.search.index import CHINESE, CHUNK, LARGE, QUESTION, Encoder, Index, Notify
+from kb.encoder.protocol import Encoder
+from kb.search.index import CHINESE, CHUNK, LARGE, QUESTION, Index, Notify
 from kb.snapshot.store import Store
 
 if TYPE_CHECKING:

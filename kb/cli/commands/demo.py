@@ -20,8 +20,9 @@ import typer
 from kb.cli.app import both
 from kb.cli.session import Session
 from kb.cli.target import check_target, is_stdout, is_stream, write_to
+from kb.devices import choose_device
 from kb.errors import KbError
-from kb.lab.runner import QUICK, Demo, Report, all_demos, choose_device, demo_ids, demo_named, run_demo
+from kb.lab.runner import QUICK, Demo, Report, all_demos, demo_ids, demo_named, run_demo
 from kb.language.surface import fold
 from kb.language.text import Bilingual
 
