@@ -25,11 +25,11 @@ from rich.text import Text
 
 from kb.concepts.fields import unwrap
 from kb.concepts.formula import to_terminal
-from kb.concepts.graph import build_graph, learning_path
 from kb.concepts.lint import lint
-from kb.concepts.model import Concept, Link
+from kb.concepts.model import Concept
 from kb.concepts.model import Source as Paper
 from kb.concepts.nodes import compose
+from kb.concepts.route import learning_path
 from kb.concepts.source import Source
 from kb.formats.obsidian.filenames import note_name
 from kb.formats.obsidian.note import parse, update
@@ -128,7 +128,7 @@ def source(url: str) -> Concept:
 def shown(concept: Concept) -> str:
     """The concept's card on a coloured terminal."""
     out = io.StringIO()
-    card = make_card(concept, {concept.id: concept.name._asdict()}, build_graph([concept]))
+    card = {**make_card(concept), "related": [], "learn_first": [], "leads_to": [], "link_names": {}}
     console = Console(file=out, width=100, force_terminal=True, color_system="standard")
     console.print(render_card(json.loads(json.dumps(card)), Style(("en",))))
     return out.getvalue()
@@ -145,33 +145,24 @@ def test_a_formula_that_is_nested_too_deeply_is_shown_as_it_is_written() -> None
     assert r"\sqrt{\sqrt{" in shown(Concept("a", "model", same, same, formula=latex, symbols={"x": same}))
 
 
-def concepts(needs: dict[str, list[str]]) -> list[Concept]:
-    """Concepts with nothing but prerequisites."""
-    same = Bilingual("x", "x")
-    links = {id: tuple(Link("prerequisite", to, same) for to in others) for id, others in needs.items()}
-    return [Concept(id, "concept", same, same, links=links[id]) for id in needs]
-
-
 def test_the_learning_paths_of_all_concepts_cost_no_more_than_their_number() -> None:
     def work(n: int) -> float:
         needs = {str(i): [str(i // 2)] if i else [] for i in range(n)}
-        graph = build_graph(concepts({**needs, **{f"{i}'": ["0", "1"] for i in range(n)}}))
-        return cost(lambda: [learning_path(graph, id) for id in graph])
+        needs |= {f"{i}'": ["0", "1"] for i in range(n)}
+        return cost(lambda: [learning_path(needs, id) for id in needs])
 
     assert work(3_200) / work(400) < SHARE
 
 
 def test_a_chain_of_prerequisites_may_be_of_any_length() -> None:
     ids = [str(i) for i in range(5_000)]
-    graph = build_graph(concepts({**{a: [b] for a, b in pairwise(ids)}, ids[-1]: [ids[0]]}))
-    path = learning_path(graph, ids[0])
+    path = learning_path({**{a: [b] for a, b in pairwise(ids)}, ids[-1]: [ids[0]]}, ids[0])
     assert list(path) == ids[:0:-1]
     assert path[ids[-1]] == 4_999
 
 
-def recursive_path(graph: nx.MultiDiGraph, id: str) -> dict[str, int]:
+def recursive_path(needs: dict[str, list[str]], id: str) -> dict[str, int]:
     """What `learning_path` says, written as it is thought."""
-    needs = {node: [to for _, to, rel in graph.out_edges(node, data="rel") if rel == "prerequisite"] for node in graph}
     distance, order, seen = {id: 0}, [], {id}
     waiting = [id]
     for node in waiting:
@@ -195,10 +186,9 @@ def test_a_learning_path_is_that_of_the_recursion() -> None:
     for size in range(2, 60):
         ids = [f"n{i}" for i in range(size)]
         needs = {id: chance.sample(ids, chance.randrange(min(size, 5))) for id in ids}
-        graph = build_graph(concepts(needs))
         assert size < 6 or not nx.is_directed_acyclic_graph(nx.DiGraph(needs))
         for id in ids:
-            assert list(learning_path(graph, id).items()) == list(recursive_path(graph, id).items())
+            assert list(learning_path(needs, id).items()) == list(recursive_path(needs, id).items())
 
 
 def slow_wrap(text: str, width: int) -> list[str]:

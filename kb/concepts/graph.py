@@ -1,44 +1,54 @@
-"""The concepts as a NetworkX graph: written links, links in the text, and the inverses of both.
+"""How concepts are linked: written links, links in the text, and the inverses of both; as edges or in NetworkX.
 
-Nodes are ids with the attributes `concept` and `needs`, the ids of its prerequisites; edges carry `rel`, `why` (or
-None) and `derived` (True for inverses and for `mentions`). The key of an edge is its relation, so two concepts share at
-most one edge of a kind.
+Two concepts share at most one edge of a relation and direction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-import networkx as nx
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kb.concepts.model import Concept
-from kb.concepts.vocabulary import RELATIONS, SYMMETRIC
+from kb.concepts.vocabulary import RELATIONS
 from kb.language import wiki
+from kb.language.text import Bilingual
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Kind = Literal["written", "inverse", "mention"]
 
 
-def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
-    """Every concept and every relation, in both directions; links to unknown ids are left out."""
-    graph = nx.MultiDiGraph()
+class Edge(NamedTuple):
+    """A relation as one concept has it: `id` `rel` `target`."""
+
+    id: str
+    rel: str
+    target: str
+    why: Bilingual | None
+    kind: Kind
+    """How it came about: written in the entry of `id` or of `target`, or a link in the text of either."""
+
+
+def edges_of(concepts: Iterable[Concept]) -> Iterator[Edge]:
+    """Every relation in both directions, by concept; links to unknown ids are left out."""
     known = {concept.id: concept for concept in concepts}
-    graph.add_nodes_from((id, {"concept": concept}) for id, concept in known.items())
-    for concept in known.values():
+    found: dict[str, dict[str, dict[str, Edge]]] = {id: {} for id in known}
+
+    def add(edge: Edge, inverse: Kind) -> None:
+        found[edge.id].setdefault(edge.target, {})[edge.rel] = edge
+        back = RELATIONS[edge.rel].inverse
+        found[edge.target].setdefault(edge.id, {}).setdefault(back, Edge(edge.target, back, edge.id, edge.why, inverse))
+
+    for id, concept in known.items():
         for link in concept.links:
             if link.to in known:
-                _add_both(graph, concept.id, link.to, link.rel, why=link.why, derived=False)
-    for concept in known.values():
+                add(Edge(id, link.rel, link.to, link.why, "written"), "inverse")
+    for id, concept in known.items():
         for target in _mentioned(concept):
-            if target in known and target != concept.id and not graph.has_edge(concept.id, target):
-                _add_both(graph, concept.id, target, "mentions", why=None, derived=True)
-    for id, neighbours in graph.adjacency():
-        graph.nodes[id]["needs"] = tuple(to for to, edges in neighbours.items() if "prerequisite" in edges)
-    return graph
-
-
-def _add_both(graph: nx.MultiDiGraph, start: str, end: str, rel: str, *, why: object, derived: bool) -> None:
-    inverse = RELATIONS[rel].inverse
-    graph.add_edge(start, end, key=rel, rel=rel, why=why, derived=derived)
-    if not graph.has_edge(end, start, key=inverse):
-        graph.add_edge(end, start, key=inverse, rel=inverse, why=why, derived=rel not in SYMMETRIC or derived)
+            if target in known and target != id and target not in found[id]:
+                add(Edge(id, "mentions", target, None, "mention"), "mention")
+    return (edge for neighbours in found.values() for edges in neighbours.values() for edge in edges.values())
 
 
 def _mentioned(concept: Concept) -> list[str]:
@@ -46,31 +56,13 @@ def _mentioned(concept: Concept) -> list[str]:
     return [target for text in texts for target in wiki.targets(text)]
 
 
-def learning_path(graph: nx.MultiDiGraph, id: str) -> dict[str, int]:
-    """Everything to learn before a concept, the most basic first, each with its distance from the concept.
+def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
+    """The graph: nodes are ids with the attribute `concept`; edges carry `rel`, their key as well, `why` and `kind`."""
+    import networkx as nx
 
-    A cycle is cut where it closes.
-    """
-    needs = graph.nodes.data("needs")
-    distance, waiting = {id: 0}, [id]
-    for node in waiting:
-        for needed in needs[node]:
-            if needed not in distance:
-                distance[needed] = distance[node] + 1
-                waiting.append(needed)
-    return {node: distance[node] for node in _basic_first(needs, id) if node != id}
-
-
-def _basic_first(needs: Mapping[str, Sequence[str]], id: str) -> list[str]:
-    """A depth-first walk, each concept after what it needs; without recursion, for chains may be long."""
-    order, seen, path = [], {id}, [(id, iter(needs[id]))]
-    while path:
-        node, rest = path[-1]
-        needed = next((other for other in rest if other not in seen), None)
-        if needed is None:
-            order.append(node)
-            path.pop()
-        else:
-            seen.add(needed)
-            path.append((needed, iter(needs[needed])))
-    return order
+    graph = nx.MultiDiGraph()
+    all_of_them = list(concepts)
+    graph.add_nodes_from((concept.id, {"concept": concept}) for concept in all_of_them)
+    for edge in edges_of(all_of_them):
+        graph.add_edge(edge.id, edge.target, key=edge.rel, rel=edge.rel, why=edge.why, kind=edge.kind)
+    return graph

@@ -1,4 +1,4 @@
-"""From concepts to the SQLite snapshot that every reading command opens: one row holds a whole card."""
+"""From concepts to the SQLite snapshot that every reading command opens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kb.concepts.graph import build_graph, learning_path
+from kb.concepts.graph import edges_of
 from kb.concepts.model import Concept
 from kb.concepts.source import Source, load
 from kb.language import wiki
@@ -25,6 +25,10 @@ CREATE TABLE card (
     id TEXT PRIMARY KEY, type TEXT NOT NULL, areas TEXT NOT NULL,
     name_en TEXT NOT NULL, name_zh TEXT NOT NULL, summary_en TEXT NOT NULL, summary_zh TEXT NOT NULL,
     demo TEXT, json TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE edge (
+    id TEXT, rel TEXT, target TEXT, why_en TEXT, why_zh TEXT, kind TEXT NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (id, rel, target)
 ) WITHOUT ROWID;
 CREATE TABLE surface (
     key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)
@@ -48,6 +52,7 @@ def compile_into(connection: sqlite3.Connection, sources: Sequence[Source], meta
     connection.executescript(TABLES)
     with connection:
         connection.executemany("INSERT INTO card VALUES (?,?,?,?,?,?,?,?,?)", _card_rows(concepts))
+        connection.executemany("INSERT INTO edge VALUES (?,?,?,?,?,?,?)", _edge_rows(concepts))
         connection.executemany("INSERT OR IGNORE INTO surface VALUES (?,?,?,?)", _surface_rows(concepts))
         connection.executemany("INSERT INTO passage VALUES (?,?,?,?)", passages)
         connection.executemany("INSERT INTO word VALUES (?,?)", _word_rows(concepts).items())
@@ -55,32 +60,26 @@ def compile_into(connection: sqlite3.Connection, sources: Sequence[Source], meta
         connection.executemany("INSERT INTO meta VALUES (?,?)", {**meta, "passages": digest}.items())
 
 
-def _card_rows(concepts: Sequence[Concept]) -> Iterable[tuple[str | None, ...]]:
-    names = {concept.id: {"en": concept.name.en, "zh": concept.name.zh} for concept in concepts}
-    graph = build_graph(concepts)
+def _card_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str | None, ...]]:
     for c in concepts:
-        card = json.dumps(make_card(c, names, graph), ensure_ascii=False, separators=(",", ":"))
+        card = json.dumps(make_card(c), ensure_ascii=False, separators=(",", ":"))
         areas = " ".join(c.area)
         yield c.id, c.type, areas, c.name.en, c.name.zh, c.summary.en, c.summary.zh, c.demo, card
 
 
-def make_card(concept: Concept, names: dict[str, dict[str, str]], graph: Any) -> dict[str, Any]:
-    """The JSON form of a concept, and what its card shows besides: neighbours, paths, readable formulas."""
+def make_card(concept: Concept) -> dict[str, Any]:
+    """The JSON form of a concept, its formulas in readable form, and whom its texts link to."""
     card = concept.to_json()
-    edges = graph.out_edges(concept.id, data=True)
-    card["related"] = [
-        {"rel": edge["rel"], "to": to, "name": names[to], "why": edge["why"] and edge["why"]._asdict()}
-        for _, to, edge in edges
-    ]
-    after = sorted(to for _, to, edge in edges if edge["rel"] == "leads_to")
-    before = learning_path(graph, concept.id).items()
-    card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before]
-    card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
     texts = [text for pair in (concept.body, concept.misconception, concept.summary) if pair for text in pair]
-    linked = {target for text in texts for target in wiki.targets(text)}
-    card["link_names"] = {id: names[id] for id in sorted(linked) if id in names}
+    card["linked"] = sorted({target for text in texts for target in wiki.targets(text)})
     card["formula_text"], card["symbols_text"] = _readable(concept)
     return card
+
+
+def _edge_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str | int | None, ...]]:
+    """Every edge, and where it stands among those of its concept."""
+    for place, (id, rel, target, why, kind) in enumerate(edges_of(concepts)):
+        yield id, rel, target, why and why.en, why and why.zh, kind, place
 
 
 def _readable(concept: Concept) -> tuple[str | None, dict[str, str]]:

@@ -13,12 +13,13 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kb import __version__
+from kb.concepts.route import learning_path
 from kb.errors import KbError
 from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.language.surface import fold, strip_tones
@@ -27,7 +28,7 @@ from kb.language.text import Bilingual, whole
 if TYPE_CHECKING:
     from kb.concepts.model import Concept
 
-SCHEMA = f"7-{__version__}"
+SCHEMA = f"8-{__version__}"
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on every file system."""
 KEPT = 8
@@ -139,7 +140,35 @@ class Store:
         if not rows:
             raise KeyError(id)
         card: dict[str, Any] = json.loads(rows[0][0])
-        return card
+        formulas = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
+        linked, before = card.pop("linked"), self.learning_path(id)
+        edges = self.query("SELECT rel, target, why_en, why_zh FROM edge WHERE id = ? ORDER BY place", (id,))
+        after = sorted(target for rel, target, *_ in edges if rel == "leads_to")
+        names = self.names({*linked, *before, *(target for _, target, *_ in edges)})
+        card["related"] = [
+            {"rel": rel, "to": target, "name": names[target], "why": en and {"en": en, "zh": zh}}
+            for rel, target, en, zh in edges
+        ]
+        card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before.items()]
+        card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
+        card["link_names"] = {id: names[id] for id in linked if id in names}
+        return {**card, **formulas}
+
+    def names(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """The names of those of some ids that there are."""
+        sql = "SELECT id, name_en, name_zh FROM card WHERE id IN (SELECT value FROM json_each(?))"
+        return {id: {"en": en, "zh": zh} for id, en, zh in self.query(sql, (json.dumps(list(ids)),))}
+
+    def learning_path(self, id: str) -> dict[str, int]:
+        """Everything to learn before a concept, the most basic first, each with its distance from the concept."""
+        sql = """WITH RECURSIVE needed (id) AS (
+                     VALUES (?) UNION SELECT target FROM edge JOIN needed USING (id) WHERE rel = 'prerequisite'
+                 )
+                 SELECT id, target FROM edge JOIN needed USING (id) WHERE rel = 'prerequisite' ORDER BY id, place"""
+        needs: dict[str, list[str]] = {}
+        for one, other in self.query(sql, (id,)):
+            needs.setdefault(one, []).append(other)
+        return learning_path(needs, id)
 
     def concepts(self) -> Iterator[Concept]:
         """Every concept, by id."""
