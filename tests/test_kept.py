@@ -28,7 +28,7 @@ class Passages:
     def __init__(self, count: int) -> None:
         self.rows = [(f"c{i}", "body", "en", f"text {i}") for i in range(count)]
 
-    def query(self, sql: str) -> list[tuple[str, str, str, str]]:
+    def passages(self) -> list[tuple[str, str, str, str]]:
         return self.rows
 
     def meta(self, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_every_room_has_its_floor_and_its_line_in_the_architecture() -> None:
         assert f"`{name}/`" in told or f"`{name}.py`" in told, name
     assert (ROOT / "kb" / "demos").is_dir()
     assert "`demos/`" in told
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_sql_stands_in_the_snapshot_alone(path: Path) -> None:
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)]
+    has_sql = any(re.search(r"\bSELECT\b.+\bFROM\b", text, re.DOTALL) for text in texts if isinstance(text, str))
+    assert not has_sql or room(path) == "snapshot"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "kb" / "demos").glob("[!_]*.py")), ids=lambda path: path.stem)

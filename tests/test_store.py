@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 import kb.files
-import kb.snapshot.store
+import kb.snapshot.life
 from kb.errors import KbError
 from kb.files import Content
-from kb.snapshot.store import KEPT, SCHEMA, Store, open_store
+from kb.snapshot.life import KEPT, SCHEMA
+from kb.snapshot.store import Store, open_store
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_a_touched_but_equal_source_is_not_compiled_again(
     os.utime(own, (1, 1))
     monkeypatch.setattr("kb.snapshot.compile.compile_into", None)
     assert opened().meta("passages") == before
-    monkeypatch.setattr("kb.snapshot.store.SETTLED", 0)
+    monkeypatch.setattr("kb.snapshot.life.SETTLED", 0)
     stamp = json.loads(opened().meta("stamp"))
     assert stamp[0][2] == 1_000_000_000
-    monkeypatch.setattr("kb.snapshot.store._read", None)  # and from then on it is not even read
+    monkeypatch.setattr("kb.snapshot.life._read", None)  # and from then on it is not even read
     assert opened().find("GRU")
 
 
@@ -174,16 +175,16 @@ def test_a_file_is_read_once_for_its_hash_and_its_content(
 ) -> None:
     """It changes as soon as it was read, and changes back: the snapshot must not hold what its hash does not."""
     before, changed = own.read_bytes(), own.read_bytes().replace(b"Adam", b"Eden")
-    read = kb.snapshot.store.read_named
+    read = kb.snapshot.life.read_named
 
     def racing(path: Path) -> Content:
         content = read(path)
         own.write_bytes(changed)
         return content
 
-    monkeypatch.setattr("kb.snapshot.store.read_named", racing)
+    monkeypatch.setattr("kb.snapshot.life.read_named", racing)
     opened()
-    monkeypatch.setattr("kb.snapshot.store.read_named", read)
+    monkeypatch.setattr("kb.snapshot.life.read_named", read)
     own.write_bytes(before)
     assert opened().find("adam").name.en == "Adam"
 

@@ -21,14 +21,12 @@ def complete_names(incomplete: str) -> list[str]:
     from kb.errors import KbError
     from kb.language.surface import fold
 
-    query = f"""SELECT DISTINCT text FROM surface WHERE key >= ? AND key < ? AND status IN ('id', 'name', 'alias')
-                ORDER BY status = 'alias', length(text) LIMIT {10 * OFFERED}"""
     key = fold(incomplete, titles=True) if incomplete.strip() else ""
     try:
-        found = Session.start().store.query(query, (key, key + "\U0010ffff"))
+        found = Session.start().store.names_from(key, 10 * OFFERED)
     except (KbError, OSError):
         return []
-    return list(islice((text for (text,) in found if is_plain(text)), OFFERED))
+    return list(islice(filter(is_plain, found), OFFERED))
 
 
 def is_plain(name: str) -> bool:

@@ -94,7 +94,7 @@ def build_index(store: Store, encoder: Encoder, path: Path, known_in: Sequence[P
     import numpy as np
 
     files.sweep(path.parent)
-    rows = store.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
+    rows = store.passages()
     hashes = np.array([_hash(text) for *_, text in rows], dtype=np.uint64)
     texts = {digest: text for (*_, text), digest in zip(rows, hashes.tolist(), strict=True)}
     known = _known([*known_in, *_parts(path)])

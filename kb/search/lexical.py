@@ -103,20 +103,14 @@ def lexical_scores(store: Store, query: str, limit: int = 100) -> dict[str, floa
     if not telling:
         return {}
     quoted = ['"' + term.replace('"', "") + '"' for term in telling[:64]]
-    weights = ", ".join(map(str, WEIGHTS))
-    sql = f"""SELECT id, score FROM (
-                  SELECT rowid AS place, -bm25(lexical, {weights}) AS score FROM lexical
-                  WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?
-              ) JOIN lexical ON lexical.rowid = place ORDER BY score DESC"""
-    return dict(store.query(sql, (_match(store, quoted), limit)))
+    return store.ranked(_match(store, quoted), WEIGHTS, limit)
 
 
 def _match(store: Store, quoted: list[str]) -> str:
     """The FTS5 query: any of the words; in a large knowledge base of the rarest, or else the two longest together."""
-    if store.query("SELECT coalesce(max(rowid), 0) FROM lexical")[0][0] <= LARGE:
+    if store.size() <= LARGE:
         return " OR ".join(quoted)
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM lexical WHERE lexical MATCH ? LIMIT {RARE + 1})"
-    counts = {term: int(store.query(sql, (term,))[0][0]) for term in quoted}
+    counts = {term: store.count(term, RARE + 1) for term in quoted}
     rare = sorted((term for term, count in counts.items() if 0 < count <= RARE), key=counts.__getitem__)
     common = sorted((term for term, count in counts.items() if count), key=len, reverse=True)
     return " OR ".join(rare[:5]) or " AND ".join(common[:2]) or quoted[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from kb.language.surface import fold
@@ -30,10 +29,7 @@ def name_scores(store: Store, query: str) -> dict[str, float]:
             for name in {key, _PLURAL.sub("", key)}:
                 if len(name) > 1:
                     spans.setdefault(name, []).append((start, end))
-    sql = """SELECT DISTINCT key, id FROM surface
-             WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"""
-    rows = store.query(sql, (json.dumps(list(spans)),))
-    found = [(start, end, id) for key, id in rows for start, end in spans[key]]
+    found = [(start, end, id) for key, id in store.named_by(spans) for start, end in spans[key]]
     total = sum(map(len, tokens)) or 1
     scores: dict[str, float] = {}
     for start, end, id in found:

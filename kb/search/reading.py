@@ -6,10 +6,9 @@ user wherever it differs from what they typed.
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
-from collections.abc import Collection, Container
+from collections.abc import Container
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -44,7 +43,7 @@ def read_query(store: Store, query: str) -> Reading:
     if not any(c > "\u2e80" for c in text):
         text = strip_tones(text)
     pieces = _PIECE.findall(text)
-    known = _known(store, [piece.casefold() for piece in pieces if piece.isascii() and piece.isalpha()])
+    known = store.word_places([piece.casefold() for piece in pieces if piece.isascii() and piece.isalpha()])
     settled = {word for word, place in known.items() if place != "ask"}  # people ask in pinyin, too
     spelled = _read_pinyin(store, pieces, settled)
     words = spelled or pieces
@@ -60,12 +59,6 @@ def read_query(store: Store, query: str) -> Reading:
     return Reading("".join(corrected) + rest, True)
 
 
-def _known(store: Store, words: list[str]) -> dict[str, str]:
-    """The words that the entries use, and where: a name, the prose or a question."""
-    sql = "SELECT text, place FROM word WHERE text IN (SELECT value FROM json_each(?))"
-    return dict(store.query(sql, (json.dumps(words),)))
-
-
 def _read_pinyin(store: Store, pieces: list[str], known: set[str]) -> list[str] | None:
     """The pieces with every name that is written in pinyin in 汉字; None where there is none.
 
@@ -73,7 +66,7 @@ def _read_pinyin(store: Store, pieces: list[str], known: set[str]) -> list[str] 
     alone.
     """
     runs = _latin_runs(pieces)
-    names = _sounding_like(store, {spelled for ends in runs.values() for _, spelled in ends})
+    names = store.sounding_like({spelled for ends in runs.values() for _, spelled in ends})
     read: list[str] = []
     at = 0
     while at < len(pieces):
@@ -103,13 +96,6 @@ def _latin_runs(pieces: list[str]) -> dict[int, list[tuple[int, str]]]:
             if len(letters) > 40 or not (piece.isalpha() or not piece.strip(" '-")):
                 break
     return runs
-
-
-def _sounding_like(store: Store, spelled: Collection[str]) -> dict[str, str]:
-    """The Chinese names that are spelled so, the shortest of each."""
-    sql = """SELECT key, text FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status = 'pinyin'
-             ORDER BY length(text) DESC, text DESC"""
-    return dict(store.query(sql, (json.dumps(sorted(spelled)),))) if spelled else {}
 
 
 def _correct(store: Store, piece: str, known: Container[str], *, in_code: bool) -> str:
@@ -149,8 +135,7 @@ def _nearest_word(store: Store, piece: str) -> str:
 
     word = piece.casefold()
     near = process.extract(word, _name_words(store), scorer=OSA.distance, score_cutoff=1 + (len(word) >= 8), limit=8)
-    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?))"
-    whole = {key for (key,) in store.query(sql, (json.dumps([name for name, *_ in near]),))} if near else set()
+    whole = store.keys([name for name, *_ in near])
     near.sort(key=lambda found: (found[1], found[0] not in whole))
     is_name = len(word) < 6 or not (piece.islower() or piece[1:].islower())
     for name, distance, _ in near:
@@ -165,7 +150,7 @@ def _nearest_word(store: Store, piece: str) -> str:
 
 @lru_cache(maxsize=2)
 def _name_words(store: Store) -> list[str]:
-    return [text for (text,) in store.query("SELECT text FROM word WHERE place = 'name' AND length(text) >= 4")]
+    return store.name_words(4)
 
 
 def _correct_han(store: Store, run: str) -> str:
@@ -175,9 +160,8 @@ def _correct_han(store: Store, run: str) -> str:
 
     table = readings()
     spelled = {part: "".join(table.get(character, "?") for character in part) for part in _parts(run)}
-    sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"
-    known = {key for (key,) in store.query(sql, (json.dumps(list(spelled)),))}
-    names = {key: name.translate(TO_SIMPLIFIED) for key, name in _sounding_like(store, set(spelled.values())).items()}
+    known = {key for key, _ in store.named_by(spelled)}
+    names = {key: name.translate(TO_SIMPLIFIED) for key, name in store.sounding_like(set(spelled.values())).items()}
     at, out = 0, ""
     while at < len(run):
         for length in range(min(10, len(run) - at), 2, -1):

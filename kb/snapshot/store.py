@@ -1,42 +1,20 @@
-"""The SQLite snapshot of the knowledge base: opened in a millisecond, rebuilt by itself, safe to lose.
-
-A snapshot belongs to one set of source files. It is fresh while these look the same from outside: size, times, inode;
-where they do not, their hash decides. It is never written in place, so several processes may build it at once and a
-crash leaves the old one; where the cache cannot be written, it lives in memory for the one command.
-"""
+"""What the snapshot knows: names, cards, words, texts. All SQL that reads stands here."""
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
-import time
-import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kb import __version__
 from kb.concepts.route import learning_path
 from kb.errors import KbError
-from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.language.surface import fold, strip_tones
 from kb.language.text import Bilingual, whole
+from kb.snapshot.life import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
     from kb.concepts.model import Concept
-
-SCHEMA = f"8-{__version__}"
-SETTLED = 2_000_000_000
-"""Nanoseconds after which a change of a file shows in its times, on every file system."""
-KEPT = 8
-"""Snapshots of other knowledge bases, and of other versions, that are kept."""
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
-
-Opened = tuple[sqlite3.Connection, Path | None]
-"""A snapshot, and where it lies; None where it lives in memory."""
 
 
 class Match(NamedTuple):
@@ -59,37 +37,8 @@ class Row(NamedTuple):
     demo: str | None
 
 
-class Store:
-    """Read access to one snapshot, from any thread; use `open_store`."""
-
-    def __init__(self, opened: Opened, rebuild: Callable[[], Opened]) -> None:
-        self.connection, self.path = opened
-        self._rebuild = rebuild
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Let go of the file; a query afterwards is an error."""
-        self.connection.close()
-
-    def __del__(self) -> None:
-        with suppress(AttributeError, sqlite3.Error):
-            self.close()
-
-    def query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        """All rows of a query; a snapshot that turns out to be damaged is built anew first."""
-        with self._lock:
-            try:
-                return self.connection.execute(sql, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-                    raise
-                self.connection.close()
-                self.connection, self.path = self._rebuild()
-                return self.connection.execute(sql, values).fetchall()
-
-    def meta(self, key: str) -> str:
-        """A value of the snapshot's own description: schema, stamp, source, where, passages."""
-        return next((str(value) for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,))), "")
+class Store(Snapshot):
+    """One snapshot, asked for what its tables hold; use `open_store`."""
 
     def resolve(self, name: str) -> list[Match]:
         """Every concept that a name means: none, one, or the candidates of an ambiguous one. An id is exact."""
@@ -205,6 +154,64 @@ class Store:
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
         return list(found.values())[:limit]
 
+    def names_from(self, start: str, limit: int) -> list[str]:
+        """Ids, names and aliases whose key begins so: ids and names first, short ones before long ones."""
+        sql = """SELECT DISTINCT text FROM surface WHERE key >= ? AND key < ? AND status IN ('id', 'name', 'alias')
+                 ORDER BY status = 'alias', length(text) LIMIT ?"""
+        return [text for (text,) in self.query(sql, (start, start + "\U0010ffff", limit))]
+
+    def named_by(self, keys: Collection[str]) -> list[tuple[str, str]]:
+        """(key, id) of the concepts that have one of these keys; pinyin names nothing."""
+        sql = """SELECT DISTINCT key, id FROM surface
+                 WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"""
+        return self.query(sql, (json.dumps(list(keys)),))
+
+    def keys(self, keys: Collection[str]) -> set[str]:
+        """Those of some keys that a concept is spelled or sounds like."""
+        sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?))"
+        return {key for (key,) in self.query(sql, (json.dumps(list(keys)),))} if keys else set()
+
+    def sounding_like(self, spelled: Collection[str]) -> dict[str, str]:
+        """The Chinese names that are spelled so in pinyin, the shortest of each."""
+        sql = """SELECT key, text FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status = 'pinyin'
+                 ORDER BY length(text) DESC, text DESC"""
+        return dict(self.query(sql, (json.dumps(sorted(spelled)),))) if spelled else {}
+
+    def word_places(self, words: Collection[str]) -> dict[str, str]:
+        """Those of some words that the entries use, and where: in a name, the prose or a question."""
+        sql = "SELECT text, place FROM word WHERE text IN (SELECT value FROM json_each(?))"
+        return dict(self.query(sql, (json.dumps(list(words)),)))
+
+    def name_words(self, shortest: int) -> list[str]:
+        """The words of names that have at least so many letters."""
+        sql = "SELECT text FROM word WHERE place = 'name' AND length(text) >= ?"
+        return [text for (text,) in self.query(sql, (shortest,))]
+
+    def passages(self) -> list[tuple[str, str, str, str]]:
+        """(id, part, language, text) of everything that the encoder sees, concept by concept."""
+        return self.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
+
+    def size(self) -> int:
+        """How many concepts there are, at most."""
+        return int(self.query("SELECT coalesce(max(rowid), 0) FROM lexical")[0][0])
+
+    def ranked(self, match: str, weights: Sequence[float], limit: int) -> dict[str, float]:
+        """BM25 of the concepts that an FTS5 query matches, larger is better, best first.
+
+        Args:
+            weights: Of the columns id, names, summary, asks, body.
+        """
+        sql = f"""SELECT id, score FROM (
+                      SELECT rowid AS place, -bm25(lexical, {", ".join(map(str, weights))}) AS score FROM lexical
+                      WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?
+                  ) JOIN lexical ON lexical.rowid = place ORDER BY score DESC"""
+        return dict(self.query(sql, (match, limit)))
+
+    def count(self, match: str, most: int) -> int:
+        """How many concepts an FTS5 query matches, counted no further than `most`."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM lexical WHERE lexical MATCH ? LIMIT ?)"
+        return int(self.query(sql, (match, most))[0][0])
+
 
 def _called(match: Match, name: str) -> str:
     """The surface form that is near, with the concept's name where that differs; pinyin shows its 汉字."""
@@ -217,135 +224,4 @@ def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
-    paths = [path.absolute() for path in (data, overlay) if path is not None]
-    where = f"{zlib.crc32(repr(paths).encode('utf-8', 'surrogatepass')):08x}"  # the stamp tells two that share it apart
-    path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
-    opened = _open_fresh(path, paths)
-    return Store(opened or _build(path, paths, where), lambda: _build(path, paths, where))
-
-
-def _stamp(paths: Sequence[Path], states: Sequence[State]) -> str:
-    """What the sources look like from outside."""
-    return json.dumps([[str(path), *state] for path, state in zip(paths, states, strict=True)])
-
-
-def _states(paths: Sequence[Path]) -> list[State]:
-    try:
-        return [state_of(path, follow=True) for path in paths]
-    except (OSError, ValueError):  # reading them will say what is wrong
-        return []
-
-
-class _Read(NamedTuple):
-    """The sources, read once, and what is noted of them."""
-
-    contents: list[Content]
-    stamp: str
-    digest: str
-
-
-def _read(paths: Sequence[Path]) -> _Read:
-    """Read every source once; its stamp is empty while a file is so young that a change might not show in it.
-
-    Raises:
-        KbError: one of them cannot be read.
-    """
-    import hashlib
-
-    contents = [_read_source(path) for path in paths]
-    now = time.time_ns()
-    is_settled = all(content.state.changed < now - SETTLED for content in contents)
-    stamp = _stamp(paths, [content.state for content in contents]) if is_settled else ""
-    named = b"\0".join(os.fsencode(path) + b"\0" + content.data for path, content in zip(paths, contents, strict=True))
-    return _Read(contents, stamp, hashlib.sha256(named).hexdigest())
-
-
-def _read_source(path: Path) -> Content:
-    try:
-        return read_named(path)
-    except KbError as error:
-        message = error.message
-        if isinstance(error.__cause__, FileNotFoundError):
-            message = Bilingual(f"no knowledge base at {path}", f"找不到知识库文件 {path}")
-        doctor = Bilingual(
-            "check --data, KB_DATA and the config; kb doctor shows them",
-            "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
-        )
-        raise KbError(message, doctor) from error
-
-
-def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
-    """The snapshot, where it is there, whole at its head, and of the sources as they are."""
-    try:
-        connection = _open_file(path)
-    except sqlite3.Error:
-        return None
-    try:
-        meta = dict(connection.execute("SELECT key, value FROM meta"))
-        if meta["schema"] == SCHEMA:
-            if meta["stamp"] == _stamp(paths, _states(paths)):
-                return connection, path
-            read = _read(paths)
-            if meta["source"] == read.digest:
-                return (_restamp(connection, path, read.stamp) if read.stamp else connection), path
-    except (sqlite3.Error, KeyError):  # damaged: built anew
-        pass
-    except KbError:
-        connection.close()
-        raise
-    connection.close()
-    return None
-
-
-def _open_file(path: Path) -> sqlite3.Connection:
-    """A snapshot on disk. Nobody writes to one in place, so nothing beside it counts and nothing is locked."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-
-
-def _in_memory(image: bytes = b"") -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    if image:
-        connection.deserialize(image)
-    return connection
-
-
-def _restamp(connection: sqlite3.Connection, path: Path, stamp: str) -> sqlite3.Connection:
-    """Note the new time of unchanged sources; where that fails, they are hashed again next time."""
-    try:
-        copy = _in_memory(connection.serialize())
-        copy.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
-        copy.commit()
-        write(path, copy.serialize(), durable=False)
-    except (OSError, sqlite3.Error):
-        return connection
-    connection.close()
-    return copy
-
-
-def _build(path: Path, paths: Sequence[Path], where: str) -> Opened:
-    """A new snapshot, made in memory and then written beside its place and renamed into it."""
-    from kb.concepts.source import Source
-    from kb.snapshot.compile import compile_into
-
-    read = _read(paths)
-    sources = [Source(path, content.data) for path, content in zip(paths, read.contents, strict=True)]
-    connection = _in_memory()
-    meta = {"schema": SCHEMA, "stamp": read.stamp, "source": read.digest, "where": where}
-    compile_into(connection, sources, meta)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(path)
-        write(path, connection.serialize(), durable=False)
-    except OSError:  # the cache cannot be written: it lives in memory, for this command
-        return connection, None
-    return connection, path
-
-
-def _tidy(path: Path) -> None:
-    """Remove what crashes and older versions left beside a snapshot, and the oldest of the others."""
-    sweep(path.parent)
-    litter = [*path.parent.glob("concepts-*.sqlite-*"), *path.parent.glob("concepts-*.sqlite.*.tmp")]
-    others = [other for other in path.parent.glob("concepts-*.sqlite") if other != path]
-    for other in litter + sorted(others, key=lambda other: -state_of(other).modified)[KEPT:]:
-        with suppress(OSError):
-            other.unlink()
+    return Store(*open_snapshot(data, overlay, cache))
