@@ -43,6 +43,8 @@ class State(NamedTuple):
         return self._replace(changed=other.changed) == other
 
 
+LARGEST = 1_000_000_000
+"""Bytes of a file that somebody named."""
 ABSENT = State(-1, 0, 0, 0)
 """The state of a file that is not there."""
 
@@ -69,7 +71,7 @@ def read_named(path: Path) -> Content:
         KbError: it is not there, cannot be read, or is a folder, a pipe or a device.
     """
     try:
-        return read(path)
+        return read(path, most=LARGEST)
     except (OSError, ValueError) as error:  # the latter for a name that can be none
         why = reason(error)
         raise KbError(Bilingual(f"cannot read {path}: {why.en}", f"无法读取 {path}：{why.zh}")) from error
@@ -160,12 +162,26 @@ def write(path: Path, content: bytes, *, durable: bool = True, was: State | None
         raise
 
 
-def _put(temporary: Path, path: Path, was: State | None) -> None:
-    """Rename a finished file into its place. What somebody wrote there in that very moment is not lost either."""
-    if was is None or was == ABSENT:
-        if was is not None and state_of(path) != ABSENT:
-            raise FileChanged(path)
+def _put_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, if no file has it."""
+    try:
+        os.link(temporary, path)
+        temporary.unlink()
+    except FileExistsError as error:
+        raise FileChanged(path) from error
+    except OSError:  # a file system without links
+        if state_of(path) != ABSENT:
+            raise FileChanged(path) from None
         temporary.replace(path)
+
+
+def _put(temporary: Path, path: Path, was: State | None) -> None:
+    """Rename a finished file into its place. What somebody wrote into the old one in that very moment is not lost."""
+    if was is None:
+        temporary.replace(path)
+        return
+    if was == ABSENT:
+        _put_new(temporary, path)
         return
     with _opened(path, follow=False) as (old, state):
         if not state.is_like(was):

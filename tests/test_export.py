@@ -13,8 +13,8 @@ from kb.errors import KbError
 from kb.formats.obsidian.content import escape
 from kb.formats.obsidian.export import Exported, Options, export
 from kb.formats.obsidian.filenames import note_name
+from kb.formats.obsidian.manifest import MANIFEST
 from kb.formats.obsidian.note import parse
-from kb.formats.obsidian.vault import MANIFEST
 from kb.paths import shipped_data
 from kb.snapshot.store import Store, open_store
 
@@ -110,9 +110,12 @@ def test_a_region_that_the_user_edited_is_a_conflict(cards: list, vault: Path) -
 
 def test_a_note_that_the_user_deleted_is_not_resurrected(cards: list, vault: Path) -> None:
     export(cards, vault, EN)
+    linking = [note for note in (vault / "kb").glob("*.md") if "[[Adam]]" in note.read_text("utf-8")]
     (vault / "kb" / "Adam.md").unlink()
-    for _ in range(2):
-        assert actions(export(cards, vault, EN)) == {"unchanged": 10, "deleted": 1}
+    assert actions(export(cards, vault, EN))["deleted"] == 1
+    assert linking
+    assert not any("[[Adam]]" in note.read_text("utf-8") for note in linking if note.exists())
+    assert actions(export(cards, vault, EN)) == {"unchanged": 10, "deleted": 1}
     assert actions(export(cards, vault, Options(("en",), force=True)))["create"] == 1
 
 

@@ -21,8 +21,8 @@ from kb import files
 from kb.errors import KbError
 from kb.formats.obsidian import export as obsidian
 from kb.formats.obsidian.export import Exported, Options, export
+from kb.formats.obsidian.manifest import MANIFEST
 from kb.formats.obsidian.note import parse, update
-from kb.formats.obsidian.vault import MANIFEST
 from kb.snapshot.store import open_store
 
 EN, ZH = Options(("en",)), Options(("zh",))
@@ -849,3 +849,248 @@ def test_a_conflict_is_not_remembered_as_ours(cards: list[dict[str, Any]], vault
     cards[1]["year"] = 1999
     assert counts(export(cards, vault, EN))["conflict"] == 1
     assert json.loads(manifest.read_bytes())["notes"] == before
+
+
+# ---- folders that are moved, copied, opened, and vaults around them
+
+
+def test_a_folder_that_was_renamed_or_moved_is_the_folder_of_the_notes(
+    cards: list[dict[str, Any]], vault: Path
+) -> None:
+    export(cards, vault, EN)
+    (vault / ".obsidian").mkdir()
+    append(vault / "kb/Adam.md", "Mine.\n")
+    for there in ("library", "topics/kb", "topics/deep/learning"):
+        place = next(path for path in vault.rglob(MANIFEST)).parent
+        (vault / there).parent.mkdir(parents=True, exist_ok=True)
+        place.rename(vault / there)
+        done = export(cards, vault, EN)
+        assert counts(done) == {"unchanged": 11}
+        assert done.home == vault / there
+    assert (vault / "topics/deep/learning/Adam.md").read_text("utf-8").endswith("Mine.\n")
+    assert counts(export(cards, vault, Options(("en",), folder="kb"))) == {"rename": 11}
+    assert faults(vault) == []
+
+
+def test_a_folder_that_was_moved_can_be_named(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    (vault / "topics").mkdir()
+    (vault / "kb").rename(vault / "topics/kb")
+    assert counts(export(cards, vault, Options(("en",), folder="topics/kb"))) == {"unchanged": 11}
+    assert counts(export(cards, vault, EN)) == {"unchanged": 11}
+
+
+def test_a_copy_of_the_folder_is_no_second_home(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, Options(("en",), folder="library"))
+    shutil.copytree(vault / "library", vault / "library copy")
+    before = contents(vault)
+    done = export(cards, vault, EN)
+    assert done.home == vault / "library"
+    assert counts(done)["copy"] == 11
+    assert counts(export(cards, vault, EN)) == {"unchanged": 11, "copy": 11}
+    for path, content in before.items():
+        if path.startswith("library copy"):
+            assert (vault / path).read_bytes() == content
+    assert len(list((vault / "library").glob("*.md"))) == 11
+
+
+def test_the_folder_of_the_notes_may_be_opened_as_a_vault(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    (vault / "kb/.obsidian").mkdir()
+    assert counts(export(cards, vault, EN)) == {"unchanged": 11}
+
+
+def test_a_damaged_manifest_of_another_vault_gives_nothing_away(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault / "inner", EN)
+    (vault / "inner/kb" / MANIFEST).write_bytes(b"{")
+    before = contents(vault / "inner")
+    export(changed(cards), vault, EN)
+    assert contents(vault / "inner") == before
+
+
+def test_a_folder_inside_a_vault_takes_its_names_from_all_of_it(cards: list[dict[str, Any]], vault: Path) -> None:
+    (vault / ".obsidian").mkdir(parents=True)
+    (vault / "Dropout.md").write_text("mine", encoding="utf-8")
+    (vault / "daily.md").write_text("[[Dropout]] [[Adam]]", encoding="utf-8")
+    done = export(cards, vault / "Reference", EN)
+    assert done.home == vault.resolve() / "Reference/kb"
+    assert links(vault, "daily.md") == {"[[Dropout]]": "Dropout.md", "[[Adam]]": "Reference/kb/Adam.md"}
+    assert faults(vault) == []
+    assert counts(export(cards, vault / "Reference", EN)) == {"unchanged": 11}
+    (vault / "Adam.md").write_text("mine", encoding="utf-8")
+    export(cards, vault / "Reference", EN)
+    assert faults(vault) == []
+
+
+def test_names_behind_a_linked_folder_count(cards: list[dict[str, Any]], vault: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "Transformer.md").write_text("mine", encoding="utf-8")
+    (elsewhere / "round").symlink_to(elsewhere)
+    vault.mkdir()
+    (vault / "notes").symlink_to(elsewhere)
+    export(cards, vault, EN)
+    assert id_of(vault, "kb/Transformer (transformer).md") == "transformer"
+    assert contents(elsewhere) == {"Transformer.md": b"mine"}
+
+
+def test_the_languages_are_remembered(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, Options(None, otherwise=("zh", "en")))
+    assert (vault / "kb/随机失活.md").exists()
+    assert counts(export(cards, vault, Options(None, otherwise=("en",)))) == {"unchanged": 11}
+    assert counts(export(cards, vault, EN))["rename"] == 8
+
+
+# ---- marks, regions and links that the user or Obsidian changed
+
+
+@pytest.mark.parametrize("end", ["", " %% kb:end %%"])
+def test_force_twice_loses_nothing_where_the_end_of_our_part_is_gone(
+    cards: list[dict[str, Any]], vault: Path, end: str
+) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb/Adam.md"
+    note.write_text(note.read_text("utf-8").replace("%% kb:end %%", end) + "MINE\n", encoding="utf-8")
+    assert counts(export(cards, vault, EN))["conflict"] == 1
+    export(changed(cards), vault, FORCE)
+    assert "MINE\n" in note.read_text("utf-8")
+    assert counts(export(changed(cards), vault, EN)) == {"unchanged": 11}
+    export(cards, vault, FORCE)
+    assert "MINE\n" in note.read_text("utf-8")
+
+
+def test_a_part_of_another_note_above_ours_is_the_user_s(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb/Adam.md"
+    pasted = "%% kb:begin" + (vault / "kb/Dropout.md").read_text("utf-8").partition("%% kb:begin")[2]
+    note.write_text(note.read_text("utf-8").replace("%% kb:begin", pasted + "%% kb:begin", 1), encoding="utf-8")
+    export(changed(cards, "adam"), vault, EN)
+    assert pasted in note.read_text("utf-8")
+    assert note.read_text("utf-8").count("Changed.") == 1
+
+
+def test_links_that_obsidian_renamed_are_no_edit(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    (vault / "kb/Dropout.md").rename(vault / "kb/My dropout.md")
+    for note in (vault / "kb").glob("*.md"):
+        text = re.sub(r"\[\[Dropout(\||\]\])", r"[[My dropout\1", note.read_text("utf-8"))
+        note.write_text(text, encoding="utf-8")
+    done = export(cards, vault, EN)
+    assert "conflict" not in counts(done)
+    assert "[[My dropout|" in (vault / "kb/Overfitting.md").read_text("utf-8")
+    assert faults(vault) == []
+
+
+def test_links_to_what_is_not_there_are_text(cards: list[dict[str, Any]], vault: Path) -> None:
+    cards[1]["body"] = {"en": "[[nosuch|%% kb:end %%]]\n\n[[<img src=x>]] [[dropout|<b>%]]%]]", "zh": "甲"}
+    cards[1]["misconception"] = {"en": "[[nosuch|<b>]]", "zh": "甲"}
+    export(cards, vault, EN)
+    text = (vault / "kb/Adam.md").read_text("utf-8")
+    assert not re.search(r"(?<!\\)<(img|b)", text)
+    assert counts(export(cards, vault, EN)) == {"unchanged": 11}
+    (vault / "kb/Overfitting.md").unlink()
+    (vault / "kb/Dropout.md").write_text("All mine.", encoding="utf-8")
+    export(cards, vault, EN)
+    left = [note.read_text("utf-8") for note in (vault / "kb").glob("*.md")]
+    assert not any("[[Overfitting" in text or "[[Dropout" in text for text in left)
+
+
+def test_untouched_notes_are_pruned_after_any_number_of_updates(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    export(cards, vault, ZH)
+    cards[1]["aliases"]["en"] = ["first", *cards[1]["aliases"]["en"]]
+    export(changed(cards), vault, EN)
+    done = export(cards[2:], vault, PRUNE)
+    assert counts(done)["prune"] == 2
+
+
+def test_a_note_whose_properties_cannot_be_changed_stays_and_links_reach_it(
+    cards: list[dict[str, Any]], vault: Path
+) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb/Dropout.md"
+    text = note.read_text("utf-8").replace('tags:\n  - "kb', 'tags:\n  - &o "kb', 1)
+    note.write_text(text.replace("\n---\n", "\nmine: *o\n---\n", 1), encoding="utf-8")
+    for card in cards:
+        card["area"] = ["training"]
+        card["type"] = "concept"
+    done = export(renamed(cards, dropout="Dropping out"), vault, EN)
+    (conflict,) = [step for step in done.steps if step.action == "conflict"]
+    assert conflict.path == "kb/Dropout.md"
+    assert conflict.why is not None
+    assert "[[Dropout|" in (vault / "kb/Overfitting.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("mine", "kept"),
+    [
+        ('type: "optimizer" # why\n  # and more\n', ["# why", "# and more"]),
+        ('tags:\n  - "kb/optimizer"\n  # about mine\n  - mine\n', ["  # about mine", "  - mine"]),
+        ("tags: [a, # of a\n  b]\n", ["tags: [a, # of a", "  b]"]),
+        ("aliases: >\n  mine\n\n  too\n", ["aliases: >", "  mine", "  too"]),
+    ],
+)
+def test_comments_of_the_user_s_stay_where_we_change_the_rest(
+    cards: list[dict[str, Any]], vault: Path, mine: str, kept: list[str]
+) -> None:
+    export(cards, vault, EN)
+    note, key = vault / "kb/Adam.md", mine.partition(":")[0]
+    text = re.sub(rf"^{key}:.*\n(?:  .*\n)*", lambda _: mine, note.read_text("utf-8"), flags=re.MULTILINE)
+    note.write_text(text, encoding="utf-8")
+    cards[1]["type"], cards[1]["aliases"] = "concept", {"en": ["new"], "zh": []}
+    export(cards, vault, EN)
+    assert [line for line in kept if line not in note.read_text("utf-8")] == []
+    assert 'concept"' in note.read_text("utf-8")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_in_the_place_of_the_manifest_is_told_before_a_note_is_written(
+    cards: list[dict[str, Any]], vault: Path, make: Any
+) -> None:
+    (vault / "kb").mkdir(parents=True)
+    make(vault / "kb" / MANIFEST)
+    with pytest.raises(KbError, match=r"kb-manifest"):
+        export(cards, vault, EN)
+    assert notes_of(vault) == []
+
+
+def test_any_number_of_names_may_be_taken(cards: list[dict[str, Any]], vault: Path) -> None:
+    (vault / "kb").mkdir(parents=True)
+    for suffix in ("", " (adam)", *(f" (adam {n})" for n in range(2, 150))):
+        (vault / f"kb/Adam{suffix}.md").write_text("mine", encoding="utf-8")
+    export(cards, vault, EN)
+    assert id_of(vault, "kb/Adam (adam 150).md") == "adam"
+
+
+def test_odd_paths_in_a_manifest_or_of_a_folder_stop_nothing(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    manifest = vault / "kb" / MANIFEST
+    told = json.loads(manifest.read_bytes())
+    told["notes"]["gone"] = {"path": "\ud800.md"}
+    manifest.write_text(json.dumps(told), encoding="utf-8")
+    odd = Path(os.fsdecode(os.fsencode(vault) + b"/caf\xe9"))
+    odd.mkdir()
+    (vault / "kb/Dropout.md").rename(odd / "Dropout.md")
+    (vault / "C# notes").mkdir()
+    (vault / "kb/Adam.md").rename(vault / "C# notes/Adam.md")
+    for _ in range(2):
+        export(cards, vault, EN)
+        assert (odd / "Dropout.md").exists()
+    text = (vault / "kb/Overfitting.md").read_bytes().decode("utf-8")
+    assert "[[Dropout|" in text
+    assert counts(export(cards, vault, EN)) == {"unchanged": 11}
+
+
+@pytest.mark.parametrize("folder", ["", " ", "C#", "a|b", "[x]"])
+def test_a_folder_that_no_link_leads_to_is_refused(cards: list[dict[str, Any]], vault: Path, folder: str) -> None:
+    with pytest.raises(KbError, match="not a folder inside"):
+        export(cards, vault, Options(("en",), folder=folder))
+
+
+def test_what_a_manifest_says_is_quoted_for_the_shell(cards: list[dict[str, Any]], tmp_path: Path) -> None:
+    root = tmp_path / "$(touch x)" / "vault"
+    export(cards, root, EN)
+    with pytest.raises(KbError) as raised:
+        export(cards, root / "kb", EN)
+    assert raised.value.hint is not None
+    assert "'" in raised.value.hint.en

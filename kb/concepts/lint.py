@@ -23,6 +23,8 @@ Finding = tuple[str, Bilingual]
 
 EXPECTED = ("area", "body", "asks", "demo", "demo_shows")
 MOST_ASKS = 20
+NAMED = 5
+"""Concepts that a finding names."""
 PROSE = ("summary", "body", "misconception", "demo_shows")
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
@@ -195,7 +197,8 @@ def _collisions(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
     for claims in owners.values():
         if len({entry.id for entry, _, _ in claims}) > 1:
             for entry, text, kind in claims:
-                others = ", ".join(sorted({other.id for other, _, _ in claims} - {entry.id}))
+                near = sorted({other.id for other, _, _ in claims[: NAMED + 1]} - {entry.id})
+                others = ", ".join(near[:NAMED]) + " …" * (len(claims) > NAMED + 1)
                 wrong = Bilingual(f"'{text}' also names {others}", f"“{text}”同时是 {others} 的名称")
                 yield entry.problem("name" if kind in ("name", "id") else "aliases", wrong)
         entry, text, kind = claims[-1]

@@ -6,6 +6,7 @@ names, which lets a few lines stand for billions. Here depth is bounded, and so 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -24,6 +25,9 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is 
 
 DEEPEST = 100
 """Levels of nesting; an entry has six."""
+DIRECTIVES = 10
+"""Lines that begin with %; each is compared with all others."""
+_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 REPEATED = 100_000
 """Characters that aliases may add to a file of any size."""
 
@@ -34,6 +38,8 @@ def compose(text: str) -> Node | None:
     Raises:
         yaml.YAMLError: it is not YAML, holds several documents, is nested too deeply, or repeats itself by aliases.
     """
+    if len(_DIRECTIVE.findall(text)) > DIRECTIVES:
+        raise ComposerError(None, None, "too many directives", None)
     loader = _Loader(text)
     try:
         return _Composer(loader, budget=len(text) + REPEATED).run()

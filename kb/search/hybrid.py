@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from kb.language.text import whole
 from kb.search.lexical import lexical_scores
 from kb.search.names import name_scores
 from kb.search.reading import Reading, read_query
@@ -111,6 +112,7 @@ def search_all(
     semantic: Callable[[], Semantic] | None = None,
 ) -> Iterator[Answer]:
     """The answers to many queries, in order; the encoder sees BATCH of them at once."""
+    queries = [whole(query) for query in queries]
     side = semantic() if semantic and mode != "lexical" and any(map(str.strip, queries)) else None
     for start in range(0, len(queries), BATCH):
         readings = [read_query(store, query) for query in queries[start : start + BATCH]]

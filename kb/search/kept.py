@@ -2,7 +2,7 @@
 
 One file holds one model's vectors for one state of one knowledge base. Each row knows the hash of its text, so that a
 changed knowledge base embeds only what changed. While much is embedded, parts of it are kept beside the file: what
-stops the process, a kill included, costs the last SPAN texts at most.
+stops the process, a kill included, costs the last CHUNK texts at most.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from kb.search.index import Halves
 
 FORMAT = 2
-SPAN = 4 * CHUNK
-"""Texts of one part."""
 
 
 def open_index(store: Store, encoder: Encoder, shipped: Path, kept: Path, notify: Notify) -> Index:
@@ -135,31 +133,21 @@ def _embed(encoder: Encoder, texts: dict[int, str], known: dict[int, Halves], pa
     missing.sort(key=lambda digest: -len(texts[digest]))  # a chunk of like lengths holds little padding
     if missing:
         notify(0, len(missing))
-    fresh: dict[int, Halves] = {}
-    try:
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            vectors = encoder.encode([texts[digest] for digest in chunk], "passage").astype(np.float16)
-            fresh |= dict(zip(chunk, vectors, strict=True))
-            if len(fresh) >= SPAN:
-                _keep(fresh, known, path)
-            notify(start + len(chunk), len(missing))
-    except BaseException:  # whatever stopped it, the user's patience included: what is done is kept
-        _keep(fresh, known, path)
-        raise
-    known |= fresh
+    for start in range(0, len(missing), CHUNK):
+        chunk = missing[start : start + CHUNK]
+        vectors = encoder.encode([texts[digest] for digest in chunk], "passage").astype(np.float16)
+        known |= dict(zip(chunk, vectors, strict=True))
+        _keep(chunk, vectors, path)
+        notify(start + len(chunk), len(missing))
 
 
-def _keep(fresh: dict[int, Halves], known: dict[int, Halves], path: Path) -> None:
-    """Move fresh vectors to the known ones, and into a part: the next build finds them by their hashes."""
+def _keep(digests: list[int], vectors: Halves, path: Path) -> None:
+    """Keep vectors in a part of the index: should this build be stopped, the next one finds them by their hashes."""
     import numpy as np
 
-    if fresh:
-        hashes, kinds = np.array(list(fresh), dtype=np.uint64), np.zeros(len(fresh), np.uint8)
-        part = Index([""], np.zeros(1, np.int32), np.stack(list(fresh.values())), hashes, kinds)
-        save(part, "", path.with_name(f"{path.stem}_{hashes[0]:x}.part"))
-    known |= fresh
-    fresh.clear()
+    hashes, kinds = np.array(digests, dtype=np.uint64), np.zeros(len(digests), np.uint8)
+    part = Index([""], np.zeros(1, np.int32), vectors, hashes, kinds)
+    save(part, "", path.with_name(f"{path.stem}_{hashes[0]:x}.part"))
 
 
 def save(index: Index, key: str, path: Path) -> bool:

@@ -56,11 +56,15 @@ class Snapshot:
             try:
                 return self.connection.execute(sql, values).fetchall()
             except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED and "decode" not in str(error):
                     raise
-                self.connection.close()
-                self.connection, self.path = self._rebuild()
+                self.rebuild()
                 return self.connection.execute(sql, values).fetchall()
+
+    def rebuild(self) -> None:
+        """Build a snapshot that turned out to be damaged anew."""
+        self.connection.close()
+        self.connection, self.path = self._rebuild()
 
     def meta(self, key: str) -> str:
         """A value of the snapshot's own description: schema, stamp, source, where, passages."""
@@ -73,7 +77,12 @@ def open_snapshot(data: Path, overlay: Path | None, cache: Path) -> tuple[Opened
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
-    paths = [path.absolute() for path in (data, overlay) if path is not None]
+    try:
+        paths = [path.absolute() for path in (data, overlay) if path is not None]
+        cache = cache.absolute()
+    except FileNotFoundError as error:
+        gone = Bilingual("the current folder is gone", "当前文件夹已不存在")
+        raise KbError(gone, Bilingual("cd to one that is there", "请切换到存在的文件夹")) from error
     where = f"{zlib.crc32(repr(paths).encode('utf-8', 'surrogatepass')):08x}"  # the stamp tells two that share it apart
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
     opened = _open_fresh(path, paths)
@@ -155,6 +164,8 @@ def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
 
 def _open_file(path: Path) -> sqlite3.Connection:
     """A snapshot on disk. Nobody writes to one in place, so nothing beside it counts and nothing is locked."""
+    if not path.is_file():  # a pipe would be waited for
+        raise sqlite3.OperationalError("no such file")
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
@@ -171,7 +182,7 @@ def _restamp(connection: sqlite3.Connection, path: Path, stamp: str) -> sqlite3.
         copy = _in_memory(connection.serialize())
         copy.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
         copy.commit()
-        write(path, copy.serialize(), durable=False)
+        write(path, copy.serialize())
     except (OSError, sqlite3.Error):
         return connection
     connection.close()
@@ -191,7 +202,7 @@ def _build(path: Path, paths: Sequence[Path], where: str) -> Opened:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path)
-        write(path, connection.serialize(), durable=False)
+        write(path, connection.serialize())
     except OSError:  # the cache cannot be written: it lives in memory, for this command
         return connection, None
     return connection, path

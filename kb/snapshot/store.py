@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +60,7 @@ class Store(Snapshot):
         Raises:
             KbError: it means none (the hint names neighbours) or several (the hint lists them).
         """
+        name = whole(name)
         matches = self.resolve(name)
         if len(matches) == 1:
             return matches[0]
@@ -73,7 +75,7 @@ class Store(Snapshot):
         near = self.neighbours(name)
         en = f"did you mean {', '.join(_called(m, m.name.en) for m in near)}?\n" if near else ""
         zh = f"是否想找：{'、'.join(_called(m, m.name.zh) for m in near)}？\n" if near else ""
-        quoted = name.replace('"', "")[:60]
+        quoted = re.sub(r'["$`\\\\!]', "", name)[:60]
         raise KbError(
             Bilingual(f"no concept named '{name}'", f"没有名为“{name}”的概念"),
             Bilingual(f'{en}kb search "{quoted}" looks by meaning', f'{zh}kb search "{quoted}" 可按含义查找'),
@@ -85,10 +87,7 @@ class Store(Snapshot):
         Raises:
             KeyError: no such id.
         """
-        rows = self.query("SELECT json FROM card WHERE id = ?", (id,))
-        if not rows:
-            raise KeyError(id)
-        card: dict[str, Any] = json.loads(rows[0][0])
+        card = self._stored(whole(id))
         formulas = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
         linked, before = card.pop("linked"), self.learning_path(id)
         edges = self.query("SELECT rel, target, why_en, why_zh FROM edge WHERE id = ? ORDER BY place", (id,))
@@ -102,6 +101,21 @@ class Store(Snapshot):
         card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
         card["link_names"] = {id: names[id] for id in linked if id in names}
         return {**card, **formulas}
+
+    def _stored(self, id: str) -> dict[str, Any]:
+        """What the card of a concept holds; where that cannot be read, the snapshot is built anew."""
+        for is_last in (False, True):
+            rows = self.query("SELECT json FROM card WHERE id = ?", (id,))
+            if not rows:
+                raise KeyError(id)
+            try:
+                card: dict[str, Any] = json.loads(rows[0][0])
+                return card
+            except ValueError:
+                if is_last:
+                    raise
+                self.rebuild()
+        raise KeyError(id)
 
     def names(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
         """The names of those of some ids that there are."""
@@ -123,8 +137,8 @@ class Store(Snapshot):
         """Every concept, by id."""
         from kb.concepts.model import Concept
 
-        for (text,) in self.query("SELECT json FROM card ORDER BY id"):
-            yield Concept.from_json(json.loads(text))
+        for (id,) in self.query("SELECT id FROM card ORDER BY id"):
+            yield Concept.from_json(self._stored(id))
 
     def rows(self, ids: Sequence[str] | None = None) -> list[Row]:
         """Every concept, or those of some ids, by id, as a list shows it."""

@@ -73,8 +73,18 @@ def _linked(text: str, card: Mapping[str, Any], language: Language, link: Link) 
         names = card["link_names"].get(id)
         return str(names[language]) if names else id
 
-    pieces = (link(span.to, span.text) if span.to else escape(span.text) for span in wiki.spans(text, name))
+    pieces = (_link_or_text(link, span) for span in wiki.spans(text, name))
     return "".join(pieces).replace("\n", "\n\n")
+
+
+def _link_or_text(link: Link, span: wiki.Span) -> str:
+    linked = link(span.to, span.text) if span.to else span.text
+    return linked if linked != span.text else escape(span.text)
+
+
+def escape_html(text: str) -> str:
+    """Text inside a link, in which a tag would be one."""
+    return text.replace("<", "\\<")
 
 
 def escape(text: str) -> str:
@@ -103,7 +113,8 @@ def _relations(card: Mapping[str, Any], language: Language, link: Link) -> list[
         if edge["to"] not in names:
             continue
         why = f" — {escape(edge['why'][language])}" if edge["why"] else ""
-        shown = link(edge["to"], names[edge["to"]][language])
+        name = names[edge["to"]][language]
+        shown = _link_or_text(link, wiki.Span(name, edge["to"]))
         lines.append(f"- {RELATIONS[edge['rel']].says.of(language)}: {shown}{why}")
     heading = Bilingual("Relations", "关系").of(language)
     return [f"## {heading}", "\n".join(lines)] if lines else []

@@ -7,37 +7,32 @@ that an interruption anywhere leaves every note once and whole.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 from kb import files
 from kb.errors import KbError
-from kb.formats.obsidian.content import Link, make_properties, make_region
+from kb.formats.obsidian.content import Link, escape_html, make_properties, make_region
 from kb.formats.obsidian.filenames import LONGEST, collision_key, note_name
-from kb.formats.obsidian.note import Properties, parse, update
-from kb.formats.obsidian.vault import (
-    FORMAT,
-    MANIFEST,
-    Entry,
-    Found,
-    Vault,
-    look,
-    name_key,
-    read_note,
-    to_found,
-    walk_entries,
-)
+from kb.formats.obsidian.manifest import MANIFEST, Entry, to_bytes
+from kb.formats.obsidian.note import Note, Properties, blind_digest, parse, update
+from kb.formats.obsidian.vault import Found, Vault, look, name_key, read_note, to_found
 from kb.language.hidden import visible
 from kb.language.text import Bilingual, Language
 
 Action = Literal["create", "update", "rename", "unchanged", "conflict", "deleted", "prune", "keep", "copy", "skip"]
+_STUCK = Bilingual("its properties cannot be changed without breaking them", "其属性无法在不破坏的前提下更新")
+_TAKEN = Bilingual("it no longer says that it is kb's", "其中已没有 kb 的标识")
+_DELETED = Bilingual("it was deleted", "已被删除")
+NAMES = 100
+"""Names of a concept by which its note is known as kb's own."""
 ATTEMPTS = 20
 """How often a note is tried again that somebody writes to at the same time."""
 Card = Mapping[str, Any]
@@ -45,13 +40,15 @@ Card = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to export, and to which folder of the vault; None for the one in use, or else kb."""
+    """How to export, in which languages and to which folder of the vault; None for those in use."""
 
-    languages: tuple[Language, ...]
+    languages: tuple[Language, ...] | None
     force: bool = False
     prune: bool = False
     dry_run: bool = False
     folder: str | None = None
+    otherwise: tuple[Language, ...] = ("en",)
+    """The languages of a new vault, where none are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +90,11 @@ def export(cards: Sequence[Card], folder: Path, options: Options) -> Exported:
             folder.mkdir(parents=True, exist_ok=True)
         with nullcontext() if options.dry_run else files.locked(folder):
             vault = look(folder, options.folder)
+            if os.path.lexists(manifest := vault.root / vault.home / MANIFEST):
+                files.head(manifest, 1)  # that it can be written is known before a note is
             exporter = _Exporter([_clean(card) for card in cards], vault, options)
             plan = exporter.plan()
-            return Exported(folder / vault.home, list(plan.steps if options.dry_run else exporter.carry_out(plan)))
+            return Exported(vault.root / vault.home, list(plan.steps if options.dry_run else exporter.carry_out(plan)))
     except OSError as error:
         why, place = files.reason(error), error.filename or folder
         raise KbError(
@@ -118,20 +117,29 @@ class _Exporter:
     def __init__(self, cards: Sequence[Card], vault: Vault, options: Options) -> None:
         self.cards = {str(card["id"]): card for card in cards}
         self.vault, self.options = vault, options
-        self.titles = {id: note_name(card["name"][options.languages[0]]) for id, card in self.cards.items()}
+        self.languages = options.languages or vault.languages or options.otherwise
+        self.titles = {id: note_name(card["name"][self.languages[0]]) for id, card in self.cards.items()}
         self.paths: dict[str, str] = {}
         self.unique: Counter[str] = Counter()
+        self.stuck: set[str] = set()
+        self.absent = {id for id in self.cards if self._why_absent(id)}
 
     # ---- where the notes lie
 
     def plan(self) -> Plan:
         placed = frozenset(id for id in self.vault.notes if id in self.cards and self._is_placed(id))
-        self._choose_paths(placed)
-        steps = [self._step(id, self.vault.notes.get(id)) for id in self.cards]
+        while True:
+            self._choose_paths(placed)
+            steps = [self._step(id, self.vault.notes.get(id)) for id in self.cards]
+            stuck = {step.id for step in steps if step.why is _STUCK} - self.stuck
+            if not stuck:
+                break
+            self.stuck |= stuck  # they stay where they lie, and links to them too
         if self.options.prune:
             steps += self._gone()
         steps += [Step("copy", id, path) for id, paths in sorted(self.vault.copies.items()) for path in paths]
-        steps += [Step("skip", "", path, why=why) for path, why in sorted(self.vault.odd.items())]
+        told = {step.path for step in steps if step.action == "skip"}
+        steps += [Step("skip", "", path, why=why) for path, why in sorted(self.vault.odd.items()) if path not in told]
         return Plan(self.paths, placed, tuple(steps))
 
     def _is_placed(self, id: str) -> bool:
@@ -147,7 +155,7 @@ class _Exporter:
     def _names(self, id: str) -> Iterator[str]:
         """The paths that a note may have, the best first."""
         short = id[:60]
-        for suffix in ("", f" ({short})", *(f" ({short} {n})" for n in range(2, 99))):
+        for suffix in chain(("", f" ({short})"), (f" ({short} {n})" for n in count(2))):
             yield self._inside(self.titles[id], suffix)
 
     def _inside(self, title: str, suffix: str) -> str:
@@ -157,7 +165,7 @@ class _Exporter:
 
     def _rank(self, id: str, path: str) -> int | None:
         """Which of the names that kb gives a path is; None where it is none of them."""
-        return next((i for i, name in enumerate(self._names(id)) if name == path), None)
+        return next((i for i, name in enumerate(islice(self._names(id), NAMES)) if name == path), None)
 
     def _choose_paths(self, placed: frozenset[str]) -> None:
         """Give every note its path.
@@ -175,6 +183,7 @@ class _Exporter:
             name_key(found.path) for id, found in self.vault.notes.items() if id in self.cards.keys() - stays
         )
         used: set[str] = set()
+        self.paths = {}
         for id in stays:
             self.paths[id] = self.vault.notes[id].path
             used.add(collision_key(self.paths[id]))
@@ -191,43 +200,65 @@ class _Exporter:
         self.unique = names
 
     def _stays(self, id: str, found: Found, placed: frozenset[str]) -> bool:
-        is_edited = parse(found.text).is_edited and not self.options.force
-        return id in placed or is_edited or self._rank(id, found.path) is not None
+        is_edited = self._is_edited(id, self._parse(id, found)) and not self.options.force
+        return id in placed or id in self.stuck or is_edited or self._rank(id, found.path) is not None
+
+    def _parse(self, id: str, found: Found | None) -> Note:
+        entry = self.vault.known.get(id)
+        return parse(found.text if found else "", entry.region if entry else "")
+
+    def _is_edited(self, id: str, note: Note) -> bool:
+        """Whether the user wrote in our part; that Obsidian renamed a link there is no edit."""
+        entry = self.vault.known.get(id)
+        is_same = entry is not None and bool(entry.region) and blind_digest(note.region or "") == entry.region
+        return note.is_edited and not is_same
 
     def _link(self, source: str) -> Link:
         """Links from one note: by name where only one note has it and both lie at home, else by path."""
 
         def link(id: str, shown: str) -> str:
-            if id not in self.paths:
+            if id not in self.paths or id in self.absent:
                 return shown
             path = self.paths[id]
             is_near = all(folder == self.vault.home for folder in (path.rpartition("/")[0], source.rpartition("/")[0]))
-            is_clear = is_near and self.unique[name_key(path)] == 1
+            is_odd = re.search(r"[#^|\[\]\ud800-\udfff]", path.rpartition("/")[0]) is not None  # no path leads there
+            is_clear = (is_near or is_odd) and self.unique[name_key(path)] == 1
+            if is_odd and not is_clear:
+                return shown
             target = PurePosixPath(path).stem if is_clear else path.removesuffix(".md")
-            text = re.sub(r"\[\[|\]\]|%%", "", shown).replace("|", "-").replace("\n", " ")
+            text = re.sub(r"[\[\]]{2,}", "", shown).replace("|", "-").replace("\n", " ")
+            text = escape_html(re.sub("%%+", "%", text))
             return f"[[{target}|{text}]]" if text and text != target else f"[[{target}]]"
 
         return link
 
     # ---- what becomes of each
 
+    def _why_absent(self, id: str) -> Bilingual | None:
+        """Why a concept has no note and gets none: the user deleted it, or made another one of it."""
+        entry, force = self.vault.known.get(id), self.options.force
+        if id in self.vault.notes or entry is None:
+            return None
+        if there := next((place for place in (entry.path, *entry.also) if self._is_there(place)), ""):
+            return self.vault.odd.get(there) or (None if force else _TAKEN)
+        return None if force else _DELETED
+
     def _step(self, id: str, found: Found | None) -> Step:
         path, entry, force = self.paths[id], self.vault.known.get(id), self.options.force
-        if found is None and entry is not None:
-            there = next((place for place in (entry.path, *entry.also) if self._is_there(place)), "")
-            if there and (not force or there in self.vault.odd):
-                why = Bilingual("it no longer says that it is kb's", "其中已没有 kb 的标识")
-                return Step("skip", id, there, why=self.vault.odd.pop(there, why))
-            if not force:
+        if found is None and entry is not None and (why := self._why_absent(id)):
+            if why is _DELETED:
                 return Step("deleted", id, path)
-        note = parse(found.text if found else "")
-        region = self._region(id)
-        if found and note.is_edited and (note.region or "").replace("\r\n", "\n") != region and not force:
+            there = next(place for place in (entry.path, *entry.also) if self._is_there(place))
+            return Step("skip", id, there, why=why)
+        note, region = self._parse(id, found), self._region(id)
+        is_edited = found is not None and self._is_edited(id, note)
+        if found and is_edited and (note.region or "").replace("\r\n", "\n") != region and not force:
             return Step("conflict", id, found.path)
-        owned = entry.owned if entry else None
-        text = update(note, self._properties(id), owned, region, force=force)
-        if found is None or text is None:
-            return Step("conflict", id, path) if text is None else Step("create", id, path, text)
+        text = update(note, self._properties(id), entry.owned if entry else None, region, force=force)
+        if text is None:
+            return Step("conflict", id, found.path if found else path, why=_STUCK)
+        if found is None:
+            return Step("create", id, path, text)
         if found.path != path:
             return Step("rename", id, path, text, found.path)
         return Step("unchanged" if found.text == text else "update", id, path, text)
@@ -236,7 +267,7 @@ class _Exporter:
         return bool(path) and os.path.lexists(self.vault.root / path)
 
     def _region(self, id: str) -> str:
-        return make_region(self.cards[id], self.options.languages, self._link(self.paths[id]))
+        return make_region(self.cards[id], self.languages, self._link(self.paths[id]))
 
     def _properties(self, id: str) -> Properties:
         path = self.paths[id]
@@ -266,15 +297,18 @@ class _Exporter:
             if done.action == "prune":
                 known.pop(step.id, None)
             elif done.action in ("create", "update", "rename", "unchanged"):
-                known[step.id] = self._entry(done, step.id in plan.placed)
+                known[step.id] = self._entry(step, done, step.id in plan.placed)
             yield done
         self._remember(known)
 
-    def _entry(self, done: Step, placed: bool) -> Entry:
+    def _entry(self, step: Step, done: Step, placed: bool) -> Entry:
         """What is remembered of a note: its hash only where nothing in it is the user's."""
-        owned = self._properties(done.id)
-        fresh = update(parse(""), owned, None, self._region(done.id))
-        return Entry(done.path, placed, (), _hash(done.text.encode()) if done.text == fresh else "", owned)
+        owned, region = self._properties(done.id), self._region(done.id)
+        before, found = self.vault.known.get(done.id), self.vault.notes.get(done.id)
+        was_ours = before and found and before.file == _hash(found.to_bytes(found.text)) and done.text == step.text
+        is_ours = was_ours or done.text == update(parse(""), owned, None, region)
+        content = found.to_bytes(done.text) if found else done.text.encode()
+        return Entry(done.path, placed, (), _hash(content) if is_ours else "", blind_digest(region), owned)
 
     def _rename(self, steps: Sequence[Step]) -> None:
         """Move the notes, each in one instant; where they change places, one of them steps aside."""
@@ -351,16 +385,13 @@ class _Exporter:
 
     def _remember(self, known: Mapping[str, Entry]) -> None:
         """Write the manifest, where it changed; those of earlier folders go."""
-        home = self.vault.home
-        up = "/".join([".."] * len(PurePosixPath(home).parts)) or "."
-        told = {"format": FORMAT, "root": up, "notes": dict(walk_entries(dict(known)))}
-        content = (json.dumps(told, ensure_ascii=False, indent=1) + "\n").encode()
-        path = self.vault.root / home / MANIFEST
+        root, home = self.vault.root, self.vault.home
+        content, path = to_bytes(home, self.languages, known), root / home / MANIFEST
         if not path.exists() or files.read(path, follow=False).data != content:
             files.write(path, content)
-        for other in self.vault.manifests:
-            if self.vault.root / other != path:
-                (self.vault.root / other).unlink(missing_ok=True)
+        for other in (root / manifest for manifest in self.vault.manifests):
+            if other.exists() and not other.samefile(path):
+                other.unlink()
 
 
 def _hash(content: bytes) -> str:

@@ -18,7 +18,7 @@ READ = 10_000
 def note_name(text: str) -> str:
     """A file name without extension: NFC, nothing forbidden or hidden, no device names, at most 240 bytes."""
     name = unicodedata.normalize("NFC", text[:READ]).replace("/", "-").replace("\\", "-")
-    name = re.sub(r"\s+", " ", _FORBIDDEN.sub("", name)).strip(" .")
+    name = re.sub(r"\s+", " ", re.sub("%%+", "%", _FORBIDDEN.sub("", name))).strip(" .")
     name = name.encode()[:LONGEST].decode(errors="ignore")  # a character that is cut in two goes
     name = name.rstrip(" .") or "Untitled"
     return f"{name}-" if name.split(".")[0].casefold() in _DEVICES else name

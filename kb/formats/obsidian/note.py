@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import yaml
@@ -18,13 +19,15 @@ import yaml
 from kb.concepts.nodes import compose
 
 ID_KEY = "kb-id"
+MOST = 8
+"""Regions of a note that are looked at."""
 Value = str | int | list[str]
 Properties = dict[str, Value]
 
 _BEGIN = re.compile(r"^%% kb:begin ([0-9a-f]{16}) [^\n]*%%\r?\n", re.MULTILINE)
 _END = re.compile(r"^%% kb:end %%", re.MULTILINE)
 _FRONT = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_KEY = re.compile(r"(?:\"([^\"\\]+)\"|'([^']+)'|([^\s#'\"\-?][^:]*?))[ \t]*:(?=\s|$)")
+_KEY = re.compile(r"(?:\"([^\"\\]+)\"|'([^']+)'|([^\s#'\"\-?][^:]*)):(?=\s|$)")
 _GOES_ON = re.compile(r"[ \t]+\S|-\s|[\]}]")
 """A line that belongs to the property above it: indented, an item of a list, or the end of one."""
 
@@ -61,18 +64,23 @@ class Note:
         return node.value if isinstance(node, yaml.ScalarNode) else ""
 
 
-def parse(text: str) -> Note:
-    """Take a note apart; any text can be."""
+def parse(text: str, known: str = "") -> Note:
+    """Take a note apart; any text can be.
+
+    Args:
+        known: The `blind_digest` of the region that kb wrote, should the note hold several.
+    """
     front = _FRONT.match(text)
     rest = text[front.end() :] if front else text
     newline = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
     properties = _split(front[1]) if front else []
-    begin = _BEGIN.search(rest)
-    end = _END.search(rest, begin.end()) if begin else None
-    if begin is None or end is None:
-        return Note(properties, rest, "", None, "", newline)
-    region = rest[begin.end() : end.start()]
-    return Note(properties, rest[: begin.start()], begin[0], region, rest[end.end() :], newline)
+    found = [
+        Note(properties, rest[: begin.start()], begin[0], rest[begin.end() : end.start()], rest[end.end() :], newline)
+        for begin in islice(_BEGIN.finditer(rest), MOST)
+        if (end := _END.search(rest, begin.end()))
+    ]
+    ours = [note for note in found if known and blind_digest(note.region or "") == known]
+    return next(iter(ours + found), Note(properties, rest, "", None, "", newline))
 
 
 def _split(front: str) -> list[Property]:
@@ -83,7 +91,7 @@ def _split(front: str) -> list[Property]:
             found[-1] = found[-1]._replace(raw=found[-1].raw + line)
         else:
             match = _KEY.match(line)
-            found.append(Property(match[1] or match[2] or match[3] if match else "", line))
+            found.append(Property((match[1] or match[2] or match[3]).strip() if match else "", line))
     return found
 
 
@@ -115,7 +123,9 @@ def update(note: Note, ours: Properties, before: Properties | None, region: str,
     if shown is None or shown.replace("\r\n", "\n") != region or note.is_edited:
         mark = f"%% kb:begin {digest(region)} written by kb; your own notes go below the end mark %%{end}"
         shown = region.replace("\n", end)
-    text = note.before if note.region is not None or not note.before.strip() else note.before.rstrip("\r\n") + end * 2
+    text = note.before
+    if note.region is None and text.strip():  # a begin without an end would make a part of ours of what follows
+        text = _BEGIN.sub("", text).rstrip("\r\n") + end * 2
     return f"---{end}{front}---{end}{text}{mark}{shown}%% kb:end %%{note.after or end}"
 
 
@@ -152,7 +162,10 @@ def _updated(key: str, raw: str, value: Value | None, old: Value | None, end: st
     is_ours = old is not None and said == str(old)
     if value is None:
         return "" if is_ours else raw
-    return raw if said == str(value) or not (is_ours or force) else _written(key, value, end)
+    if said == str(value) or not (is_ours or force):
+        return raw
+    rest = raw[node.end_mark.index :] if isinstance(node, yaml.ScalarNode) else ""
+    return _written(key, value, end).removesuffix(end) + (rest if re.match(r"[ \t]*(#|\r?\n)", rest) else end)
 
 
 class _Item(NamedTuple):
@@ -177,7 +190,12 @@ def _updated_list(key: str, raw: str, value: list[str] | None, old: list[str], e
         return _written(key, [], end) if value is not None else ""
     indent = re.match(r"[ \t]*", kept[0].raw)[0] if kept else "  "  # type: ignore[index]  # it matches anything
     new = [f"{indent}- {json.dumps(text, ensure_ascii=False)}{end}" for text in added]
-    return heading + "".join([item.raw for item in kept] + new)
+    return heading + "".join([item.raw if item in kept else _comments(item.raw) for item in items] + new)
+
+
+def _comments(raw: str) -> str:
+    """The lines below an item that are comments: they may speak of what comes next."""
+    return "".join(line for line in raw.splitlines(keepends=True)[1:] if line.lstrip().startswith("#"))
 
 
 def _items(key: str, raw: str) -> tuple[str, list[_Item]] | None:
@@ -192,6 +210,8 @@ def _items(key: str, raw: str) -> tuple[str, list[_Item]] | None:
             return None
         parts = [raw[start:stop] for start, stop in zip(starts, [*starts[1:], len(raw)], strict=True)]
         return raw[: starts[0]], [_Item(_text(c, raw), part) for c, part in zip(node.value, parts, strict=True)]
+    if (isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")) or ("#" in raw and raw.count("\n") > 1):
+        return None  # written by hand, with comments inside: left so
     comment = re.match(r"\s*#[^\r\n]*", raw[node.end_mark.index :])
     heading = f"{key}:{' ' + comment[0].strip() if comment else ''}{end}"
     if isinstance(node, yaml.SequenceNode):
@@ -199,7 +219,7 @@ def _items(key: str, raw: str) -> tuple[str, list[_Item]] | None:
     if not isinstance(node, yaml.ScalarNode):
         return None
     is_null = node.tag.endswith(":null")
-    texts = [] if is_null else re.split(r"[,\s]+" if key == "tags" else r"\s*,\s*", node.value.strip())
+    texts = [] if is_null else [text.strip() for text in re.split(r"[,\s]" if key == "tags" else ",", node.value)]
     return heading, [_Item(text, f"  - {json.dumps(text, ensure_ascii=False)}{end}") for text in texts if text]
 
 
@@ -221,3 +241,8 @@ def _written(key: str, value: Value, end: str) -> str:
 def digest(text: str) -> str:
     """A short hash of a region, blind to the kind of line ends."""
     return hashlib.sha256(text.replace("\r\n", "\n").encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def blind_digest(region: str) -> str:
+    """A short hash of a region, blind to what its links lead to: Obsidian rewrites them where a note is renamed."""
+    return digest(re.sub(r"\[\[[^\[\]|]*(\|[^\[\]]*)?\]\]", lambda link: f"[[{link[1] or ''}]]", region))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kb import files
 from kb.errors import KbError
 from kb.files import State
 from kb.formats.obsidian.filenames import collision_key
-from kb.formats.obsidian.note import Properties, parse
-from kb.language.text import Bilingual
+from kb.formats.obsidian.manifest import MANIFEST, Entry, Manifest, read_manifest
+from kb.formats.obsidian.note import parse
+from kb.language.text import Bilingual, Language
 
-MANIFEST = ".kb-manifest.json"
-FORMAT = 2
+LINKED = 20_000
+"""Folders behind one link that are looked into."""
 BOM = b"\xef\xbb\xbf"
 LARGEST = 16_000_000
 """Bytes of a note; a larger one is none of kb's."""
@@ -37,21 +38,6 @@ class Found:
     def to_bytes(self, text: str) -> bytes:
         """A new text in the same manner; bytes that are not UTF-8 come back as they were."""
         return (BOM if self.bom else b"") + text.encode("utf-8", "surrogateescape")
-
-
-class Entry(NamedTuple):
-    """What kb remembers of a note."""
-
-    path: str
-    """Where it lay, from the vault's root."""
-    placed: bool = False
-    """The user put it there: it stays."""
-    also: tuple[str, ...] = ()
-    """Where it may lie as well, should a renaming have been interrupted."""
-    file: str = ""
-    """The hash of the file, where nothing in it was the user's."""
-    owned: Properties | None = None
-    """The properties as kb wrote them."""
 
 
 @dataclass(slots=True)
@@ -73,6 +59,8 @@ class Vault:
     known: dict[str, Entry] = field(default_factory=dict)
     manifests: list[str] = field(default_factory=list)
     """The manifests of the root, the home's own and those of earlier homes."""
+    languages: tuple[Language, ...] = ()
+    """Those of the last export."""
     litter: set[str] = field(default_factory=set)
     """Folders in which a crash left something."""
 
@@ -84,34 +72,74 @@ class _Listing(NamedTuple):
     others: list[str]
     manifests: list[str]
     vaults: list[str]
+    linked: list[str]
+    """Notes behind links to folders."""
     litter: set[str]
 
 
-def look(root: Path, home: str | None) -> Vault:
-    """Find out what lies in a folder. Other vaults in it are left alone, and so is what is hidden.
+def look(folder: Path, asked: str | None) -> Vault:
+    """Find out what lies in a folder, and what the vault that it belongs to calls its notes.
+
+    Other vaults in it are left alone, and so is what is hidden; of what lies in the vault beside it, only the names
+    count.
 
     Args:
-        home: The folder of the notes, from the root; None for the one that is in use, or else kb.
+        asked: The folder of the notes, from the one that was named; None for the one that is in use, or else kb.
 
     Raises:
         OSError, KbError: the folder cannot be read, or its home leads elsewhere.
     """
+    root = _root_of(folder)
+    base = "" if root == folder else folder.resolve().relative_to(root.resolve()).as_posix()
     listing = _list(root)
-    manifests = {path: _read_manifest(root, path) for path in listing.manifests}
-    ours = [path for path, (at, _) in manifests.items() if at == ""]
-    inner = listing.vaults + [at for at, _ in manifests.values() if at]
-    vault = Vault(root, _home(root, home, ours), manifests=ours, litter=listing.litter)
-    for path in sorted(ours, key=lambda path: _folder(path) == vault.home):
-        vault.known |= manifests[path][1]
-    vault.taken = {collision_key(path) for path in listing.notes + listing.others}
-    vault.names = Counter(name_key(path) for path in listing.notes)
+    manifests = [read_manifest(root, path) for path in listing.manifests if _is_in(path, base)]
+    wanted = None if asked is None else _checked(root, f"{base}/{asked}" if base else asked)
+    ours = _ours(manifests, wanted, base, is_vault=(root / ".obsidian").is_dir(), inner=listing.vaults)
+    home = ours[-1].folder if wanted is None and ours else _checked(root, f"{base}/kb" if base else "kb")
+    vault = Vault(root, home if wanted is None else wanted, litter=listing.litter)
+    vault.manifests = [found.path for found in ours]
+    for found in sorted(ours, key=lambda found: found.folder == vault.home):
+        vault.known |= found.entries()
+        vault.languages = found.languages or vault.languages
+    vault.taken = {collision_key(path) for path in listing.notes + listing.others + listing.linked}
+    vault.names = Counter(name_key(path) for path in listing.notes + listing.linked)
+    foreign = [found.root for found in manifests if found.root and found not in ours]
+    inner = [place for place in listing.vaults + foreign if not f"{vault.home}/".startswith(f"{place}/")]
     carried: dict[str, list[Found]] = defaultdict(list)
     for path in listing.notes:
-        if not any(path.startswith(f"{other}/") for other in inner):
+        if _is_in(path, base) and not any(path.startswith(f"{other}/") for other in inner):
             _open(vault, path, carried)
-    for id, found in carried.items():
-        _choose(vault, id, found)
+    for id, notes in carried.items():
+        _choose(vault, id, notes)
     return vault
+
+
+def _root_of(folder: Path) -> Path:
+    """The vault that a folder lies in, or the folder itself: links by name are looked up over a whole vault."""
+    above = folder.resolve()
+    found = next((place for place in (above, *above.parents) if (place / ".obsidian").is_dir()), above)
+    return folder if found == above else found
+
+
+def _is_in(path: str, base: str) -> bool:
+    return not base or path.startswith(f"{base}/")
+
+
+def _ours(
+    manifests: Sequence[Manifest], wanted: str | None, base: str, *, is_vault: bool, inner: Sequence[str]
+) -> list[Manifest]:
+    """The manifests of this vault, the one that counts most last.
+
+    One that was written for another root is another vault's, unless its folder is the one that is wanted. Where the
+    vault has none of its own, a single one that was moved is its own: with its folder, or, where Obsidian has not
+    opened the place that it would be of, deeper into the vault.
+    """
+    ours = [found for found in manifests if found.root in ("", base)]
+    ours.sort(key=lambda found: any(entry.also for entry in found.known.values()))
+    ours += [found for found in manifests if found.folder == wanted and found not in ours]
+    others = [found for found in manifests if not any(_is_in(found.path, vault) for vault in inner)]
+    strangers = [found for found in others if found.root is None or is_vault]
+    return ours or (strangers if len(strangers) == 1 else [])
 
 
 def name_key(path: str) -> str:
@@ -120,33 +148,59 @@ def name_key(path: str) -> str:
 
 
 def _list(root: Path) -> _Listing:
-    listing = _Listing([], [], [], [], set())
+    listing = _Listing([], [], [], [], [], set())
     for parent, folders, names in os.walk(root):
         here = Path(parent).relative_to(root).as_posix()
         inside = "" if here == "." else f"{here}/"
         if ".obsidian" in folders and inside:
             listing.vaults.append(here)
-        listing.others.extend(inside + name for name in folders if name.endswith(".md"))
+        listing.others.extend(inside + name for name in folders if _is_note(name))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                listing.linked.extend(inside + path for path in _linked(Path(parent, name)))
         for name in sorted(names):
             if name == MANIFEST:
                 listing.manifests.append(inside + name)
             elif name.startswith(".kb-"):
                 listing.litter.add(inside)
-            elif name.endswith(".md") and not name.startswith("."):
+            elif _is_note(name):
                 listing.notes.append(inside + name)
     return listing
 
 
-def _home(root: Path, asked: str | None, manifests: list[str]) -> str:
-    """The folder of the notes: as asked, or as it was, or kb."""
-    if asked is None:
-        asked = _folder(manifests[0]) if len(manifests) == 1 else "kb"
-    path = PurePosixPath(asked.replace(os.sep, "/"))
-    if path.is_absolute() or any(part.startswith(".") for part in path.parts):
+def _is_note(name: str) -> bool:
+    return name.lower().endswith(".md") and not name.startswith(".")
+
+
+def _linked(folder: Path) -> Iterator[str]:
+    """The notes behind a link to a folder: they count by their names, and are never opened."""
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        state = os.stat(parent)  # noqa: PTH116  (what os.walk gives)
+        if (state.st_dev, state.st_ino) in seen or len(seen) > LINKED:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name).relative_to(folder.parent).as_posix() for name in names if _is_note(name))
+
+
+def _checked(root: Path, home: str) -> str:
+    """The folder of the notes, if it lies in the vault and links can lead there."""
+    path = PurePosixPath(home.replace(os.sep, "/"))
+    is_odd = (
+        not home.strip("/ ")
+        or path.is_absolute()
+        or any(part.startswith(".") or re.search(r"[#^|\[\]]", part) for part in path.parts)
+    )
+    if is_odd:
         raise KbError(
-            Bilingual(f"--folder {asked}: not a folder inside {root}", f"--folder {asked}：不是 {root} 中的文件夹"),
-            Bilingual("name one without .. and dots in front, such as kb", "请给出不含 .. 且不以点开头的名称，例如 kb"),
+            Bilingual(f"--folder {home}: not a folder inside {root}", f"--folder {home}：不是 {root} 中的文件夹"),
+            Bilingual(
+                "name one without .., dots in front and # ^ | [ ], such as kb",
+                "请给出不含 .. 和 # ^ | [ ] 且不以点开头的名称，例如 kb",
+            ),
         )
     for folder in [path, *path.parents]:
         place = root / folder
@@ -161,44 +215,6 @@ def _home(root: Path, asked: str | None, manifests: list[str]) -> str:
 
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _read_manifest(root: Path, path: str) -> tuple[str, dict[str, Entry]]:
-    """The root that a manifest is of ("" for ours), and what it remembers; nothing where it is damaged.
-
-    Raises:
-        KbError: the root is itself the folder of notes of a vault around it.
-    """
-    here = _folder(path)
-    try:
-        told = json.loads(files.read(root / path, follow=False).data)
-        at = os.path.normpath(Path(here or ".", told.get("root", ".."))).replace(os.sep, "/")
-        known = {str(id): entry for id, value in told["notes"].items() if (entry := _entry(value)) is not None}
-        if told["format"] != FORMAT:  # the older one did not tell whose place a path was
-            known = {id: entry._replace(path="") for id, entry in known.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", {}  # lost: the ids in the notes stand in for it
-    if at.startswith("..") and not here:
-        outer = (root / at).resolve()
-        raise KbError(
-            Bilingual(f"{root} holds the notes of the export to {outer}", f"{root} 存放的是导出到 {outer} 的笔记"),
-            Bilingual(f"kb export obsidian {outer}", f"kb export obsidian {outer}"),
-        )
-    return (here if at.startswith("..") else "" if at == "." else at), known
-
-
-def _entry(value: Any) -> Entry | None:
-    """What a manifest says of one note; None where that is nothing that kb writes."""
-    path, also, owned = value.get("path"), value.get("also", ()), value.get("owned", {})
-    is_sound = isinstance(path, str) and all(isinstance(other, str) for other in also) and isinstance(owned, dict)
-    if not is_sound:
-        return None
-    plain = {key: item for key, item in owned.items() if _is_value(item)}
-    return Entry(path, value.get("placed") is True, tuple(also), str(value.get("file", "")), plain)
-
-
-def _is_value(item: Any) -> bool:
-    return isinstance(item, str | int) or (isinstance(item, list) and all(isinstance(text, str) for text in item))
 
 
 def _open(vault: Vault, path: str, carried: dict[str, list[Found]]) -> None:
@@ -241,10 +257,3 @@ def _choose(vault: Vault, id: str, found: list[Found]) -> None:
     vault.notes[id] = first
     if others:
         vault.copies[id] = [note.path for note in others]
-
-
-def walk_entries(known: dict[str, Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What a manifest holds, by id; what is empty is left out."""
-    for id, entry in sorted(known.items()):
-        told = {key: value for key, value in entry._asdict().items() if value}
-        yield id, {key: list(value) if key == "also" else value for key, value in told.items()}
