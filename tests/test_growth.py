@@ -333,6 +333,7 @@ def test_linting_costs_no_more_than_the_entries(tmp_path: Path) -> None:
         lambda n: "- " + "{a: " * (n % 7) + "b: 1" * 0 + "c" * n,
         lambda n: "- a: 1\n" * n,
         lambda n: "- " * n,
+        lambda n: "%TAG !a! tag:x\n" * n + "--- a",
     ],
 )
 def test_reading_yaml_costs_no_more_than_its_length(make: Callable[[int], str]) -> None:
@@ -354,6 +355,9 @@ def test_reading_yaml_costs_no_more_than_its_length(make: Callable[[int], str]) 
         lambda n: "%% kb:begin 0123456789abcdef x %%\n" * n,
         lambda n: "---\n" + " " * n + "\n---\n" + "\n" * n,
         lambda n: "---\nkb-id: a\n" + "#" * n + "\n---\n",
+        lambda n: "---\nx" + " " * n + "y\n---\n",
+        lambda n: "---\ntags: a" + " " * n + "b\n---\n",
+        lambda n: "%% kb:begin 0123456789abcdef x %%\n%% kb:end %%\n" * n,
     ],
 )
 def test_taking_a_note_apart_costs_no_more_than_its_length(make: Callable[[int], str]) -> None:

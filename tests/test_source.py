@@ -108,6 +108,7 @@ def test_json_and_back_is_the_same_concept(sample: Path) -> None:
          + "".join(f"  x{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
          + "  id: *a8", "aliases repeat too much"),
         (f"- id: a\n  asks:\n    en:\n    - &a {'x' * 100_000}\n" + "    - *a\n" * 2_000, "aliases repeat too much"),
+        ("".join(f"%TAG !a{i}! tag:x\n" for i in range(99)) + "--- []", "too many directives"),
         ("- id: a\n--- \n- id: b", "c.yaml:2: not YAML: a second document"),
         ("- id: a\n  type: \0", "c.yaml:2: a control character, U+0000"),
         ("- id: a\n\n  type: \x1b[31m", "c.yaml:3: a control character, U+001B"),

@@ -272,3 +272,42 @@ def test_an_exact_id_wins_over_an_alias(own: Path, tmp_path: Path) -> None:
 def test_half_a_character_is_a_name_like_any_other(opened: Callable[[], Store]) -> None:
     with pytest.raises(KbError, match="no concept"):
         opened().find("\ud83d")
+
+
+def test_a_snapshot_with_any_page_wiped_out_is_built_anew(opened: Callable[[], Store], own: Path) -> None:
+    path = opened().path
+    assert path is not None
+    content = path.read_bytes()
+    right = [opened().card(row.id) for row in opened().rows()]
+    for page in range(1, len(content) // 4096):
+        path.write_bytes(content[: page * 4096] + bytes(4096) + content[(page + 1) * 4096 :])
+        store = opened()
+        assert [store.card(id) for id in (card["id"] for card in right)] == right
+        assert len(list(store.concepts())) == 11
+
+
+def test_a_pipe_in_the_place_of_a_snapshot_is_not_waited_for(opened: Callable[[], Store]) -> None:
+    path = opened().path
+    assert path is not None
+    path.unlink()
+    os.mkfifo(path)
+    store = opened()
+    assert store.path is None
+    assert store.find("GRU").id == "gated-recurrent-unit"
+
+
+def test_an_id_of_half_a_character_is_no_id(opened: Callable[[], Store]) -> None:
+    with pytest.raises(KeyError):
+        opened().card("\ud800")
+
+
+def test_a_folder_that_is_gone_is_told_of(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(KbError, match="the current folder is gone"):
+        open_store(Path("own.yaml"), None, tmp_path / "cache")
+    with pytest.raises(KbError, match="the current folder is gone"):
+        open_store(own, None, Path("cache"))
+    monkeypatch.chdir(tmp_path)

@@ -76,7 +76,7 @@ def parse(text: str, known: str = "") -> Note:
     properties = _split(front[1]) if front else []
     found = [
         Note(properties, rest[: begin.start()], begin[0], rest[begin.end() : end.start()], rest[end.end() :], newline)
-        for begin in islice(_BEGIN.finditer(rest), MOST)
+        for begin in islice(_BEGIN.finditer(rest), MOST if known else 1)
         if (end := _END.search(rest, begin.end()))
     ]
     ours = [note for note in found if known and blind_digest(note.region or "") == known]
