@@ -11,26 +11,38 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-from kb.cli.app import COMMANDS  # noqa: E402  (the path comes first)
+from kb.cli import commands  # noqa: E402  (the path comes first)
 from kb.concepts.fields import header, json_schema  # noqa: E402
 
 
 def command_reference() -> str:
     """docs/cli.md: what every command says of itself."""
     parts = ["# Command line", "Generated from `--help` by scripts/build_docs.py."]
-    for name in ("", *COMMANDS):
-        parts += [f"## kb {name}".rstrip(), f"```text\n{_help(name)}\n```"]
+    for names in [(), *_names(commands)]:
+        parts += [f"## {' '.join(['kb', *names])}", f"```text\n{_help(*names)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
-def _help(name: str) -> str:
+def _names(package: ModuleType) -> Iterator[tuple[str, ...]]:
+    """The commands of a package, each group before its own."""
+    for name in package.COMMANDS:
+        yield (name,)
+        module = import_module(f"{package.__name__}.{name}")
+        if hasattr(module, "COMMANDS"):
+            yield from ((name, *names) for names in _names(module))
+
+
+def _help(*names: str) -> str:
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "KB_LANG": "en"}
-    command = [sys.executable, "-m", "kb", *([name] if name else []), "--help"]
+    command = [sys.executable, "-m", "kb", *names, "--help"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
 

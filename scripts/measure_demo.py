@@ -11,24 +11,31 @@ the worst value to the best control: 0.5 is ideal, below 0.15 is too tight. CPU 
 from __future__ import annotations
 
 import argparse
-import runpy
-import time
+import sys
 from pathlib import Path
 
-import torch
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs in a checkout with nothing installed
 
-DEMOS = Path(__file__).parent.parent / "kb" / "demos"
+from kb.lab.runner import Claim, Report, demo_named, run_demo
 
 
-def measure(name: str, seed: int, device: str) -> tuple[dict, dict[str, float], float]:
-    """(claims, measured values, CPU seconds) of one full run."""
-    demo = runpy.run_path(str(DEMOS / f"{name.replace('-', '_')}.py"))
-    start, points = time.process_time(), demo["run"](device=device, seed=seed)
-    while True:
-        try:
-            next(points)
-        except StopIteration as end:
-            return demo["CLAIMS"], end.value[0], time.process_time() - start
+def show(claim: Claim, reports: list[Report]) -> None:
+    """One claim: what was measured for it by seed, and where its threshold would stand."""
+    print(f"  {claim.name} {claim.op} {claim.threshold:g} ({claim.kind}): ", end="")
+    values = [report.measured[claim.name] for report in reports]
+    if claim.control is None:
+        print(f"no control\n    values   {numbers(values)}")
+        return
+    controls = [report.measured[claim.control] for report in reports]
+    worst, best = (max, min) if claim.op == "<=" else (min, max)
+    value, control = worst(values), best(controls)
+    margin = (claim.threshold - value) / (control - value) if control != value else float("nan")
+    print(f"half-way {(value + control) / 2:.4g}, margin {margin:.2f}")
+    print(f"    values   {numbers(values)}\n    controls {numbers(controls)}")
+
+
+def numbers(values: list[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
 
 
 def main() -> None:
@@ -37,22 +44,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     for name in options.names:
-        runs = [measure(name, seed, options.device) for seed in range(options.seeds)]
-        print(f"{name}: CPU s {' '.join(f'{seconds:.1f}' for _, _, seconds in runs)}")
-        for key, claim in runs[0][0].items():
-            values = [measured[key] for _, measured, _ in runs]
-            controls = [measured[claim["control"]] for _, measured, _ in runs]
-            worst, best = (max, min) if claim["op"] == "<=" else (min, max)
-            value, control, threshold = worst(values), best(controls), claim["threshold"]
-            margin = (threshold - value) / (control - value) if control != value else float("nan")
-            print(
-                f"  {key} {claim['op']} {threshold:g} ({claim['kind']}): "
-                f"half-way {(value + control) / 2:.4g}, margin {margin:.2f}"
-            )
-            print(f"    values   {' '.join(f'{v:.4g}' for v in values)}")
-            print(f"    controls {' '.join(f'{v:.4g}' for v in controls)}")
+        demo = demo_named(name)
+        reports = [run_demo(demo, seed=seed, device=options.device) for seed in range(options.seeds)]
+        print(f"{name}: CPU s {' '.join(f'{report.cpu_seconds:.1f}' for report in reports)}")
+        for claim in demo.claims:
+            show(claim, reports)
 
 
 if __name__ == "__main__":

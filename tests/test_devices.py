@@ -8,7 +8,7 @@ runs of one seed may differ (random draws on the device, sums in no fixed order)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from kb.demos._exam import drain
 from kb.lab.runner import Demo, all_demos
 
 MOVES = {"copy_", "_to_copy"}  # what may join two devices
@@ -131,15 +132,6 @@ def device(monkeypatch: pytest.MonkeyPatch) -> SecondDevice:
     return SecondDevice()
 
 
-def ended(points: Generator[Any, None, Any]) -> Any:
-    """What a run returns."""
-    while True:
-        try:
-            next(points)
-        except StopIteration as end:
-            return end.value
-
-
 @pytest.mark.parametrize("demo", all_demos(), ids=lambda demo: demo.id)
 def test_a_demo_keeps_its_devices_apart(demo: Demo, device: SecondDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     if demo.missing:
@@ -148,10 +140,10 @@ def test_a_demo_keeps_its_devices_apart(demo: Demo, device: SecondDevice, monkey
     for constant, value in SMALLER.get(demo.id, {}).items():
         monkeypatch.setattr(module, constant, value)
     with device:
-        measured, figures = ended(module.run(device="meta", seed=0, steps=2))
+        measured, figures = drain(module.run(device="meta", seed=0, steps=2))
     assert (device.operations == 0) == (demo.id in ALL_ON_THE_CPU)
     assert "Remote" not in repr((measured, figures))  # what is reported has come back
-    here, _ = ended(module.run(device="cpu", seed=0, steps=2))
+    here, _ = drain(module.run(device="cpu", seed=0, steps=2))
     timed = {name for claim in demo.claims if claim.kind == "timing" for name in (claim.name, claim.control)}
     for name in here.keys() - timed:  # the same numbers in both places
         assert measured[name] == pytest.approx(here[name], rel=0.01, abs=0.01, nan_ok=True), name

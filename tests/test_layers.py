@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT, SAMPLE
 
 FLOORS = {
-    "language": 0, "errors": 1, "files": 2, "paths": 2, "devices": 2, "settings": 3, "concepts": 3, "snapshot": 4,
-    "lab": 4, "formats": 4, "encoder": 4, "search": 5, "show": 6, "base": 6, "cli": 7,
+    "demos": 0, "language": 0, "errors": 1, "files": 2, "paths": 2, "devices": 2, "settings": 3, "concepts": 3,
+    "snapshot": 4, "lab": 4, "formats": 4, "encoder": 4, "search": 5, "show": 6, "base": 6, "cli": 7,
 }  # fmt: skip
 SLOW = set("torch networkx numpy yaml sentence_transformers onnxruntime matplotlib pydantic sklearn".split())
 
@@ -37,7 +37,7 @@ def imported(path: Path) -> set[str]:
     return found - {"__version__"}
 
 
-FILES = (path for path in sorted((ROOT / "kb").rglob("*.py")) if "demos" not in path.parts)
+FILES = sorted((ROOT / "kb").rglob("*.py"))
 MODULES = [path for path in FILES if path.parent.name != "kb" or not path.stem.startswith("__")]
 
 
@@ -54,8 +54,6 @@ def test_every_room_has_its_floor_and_its_line_in_the_architecture() -> None:
     told = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     for name in rooms:
         assert f"`{name}/`" in told or f"`{name}.py`" in told, name
-    assert (ROOT / "kb" / "demos").is_dir()
-    assert "`demos/`" in told
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -65,9 +63,17 @@ def test_sql_stands_in_the_snapshot_alone(path: Path) -> None:
     assert not has_sql or room(path) == "snapshot"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "kb" / "demos").glob("[!_]*.py")), ids=lambda path: path.stem)
-def test_a_demo_imports_nothing_of_ours(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted((ROOT / "kb" / "demos").glob("*.py")), ids=lambda path: path.stem)
+def test_a_demo_and_its_exam_import_nothing_of_ours(path: Path) -> None:
     assert not imported(path)
+
+
+def test_of_the_demos_only_the_exam_is_imported_and_only_by_the_lab() -> None:
+    askers = {path for path in MODULES if "demos" in imported(path)}
+    assert askers
+    for path in askers:
+        assert room(path) == "lab", path
+        assert set(re.findall(r"kb\.demos\S*(?: import \S+)?", path.read_text("utf-8"))) == {"kb.demos import _exam"}
 
 
 def loaded(*arguments: str, tmp_path: Path, code: int = 0) -> set[str]:

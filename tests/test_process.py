@@ -435,3 +435,13 @@ def test_code_goes_into_a_pipe_that_stays_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
     assert code.read_text(encoding="utf-8").startswith('"""LSTM')
+
+
+def test_a_path_that_is_no_utf_8_is_the_one_that_was_named(tmp_path: Path) -> None:
+    done = shell(
+        f"cd {tmp_path} && cp {SAMPLE} $'d\\xe9.yaml' && "
+        r"kb export obsidian $'vault\xe9' && kb list --data $'d\xe9.yaml'"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 11
+    assert sorted(os.listdir(os.fsencode(tmp_path)))[-2:] == [b"d\xe9.yaml", b"vault\xe9"]  # noqa: PTH208  (bytes)

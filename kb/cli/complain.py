@@ -25,8 +25,7 @@ def complain_of(error: Exception, given: list[str], language: Language) -> int:
         complain(error.message.of(language), error.hint.of(language) if error.hint else "")
         return 1
     if isinstance(error, TyperException):
-        if type(error).__name__ != "NoArgsIsHelpError":  # then the help was the answer
-            complain(*usage(error, given, language))
+        complain(*usage(error, given, language))
         return 2
     said, hint = _refused(error) if isinstance(error, OSError) else _homeless(error)
     complain(said.of(language), hint.of(language))
@@ -83,19 +82,22 @@ _IN_CHINESE = (
     (r"No such command '(.+)'\. Did you mean (.+)\?", r"没有命令“\1”，是否想用 \2？"),
     (r"No such command (['\"])(.+)\1\.", r"没有命令“\2”"),
     (r"Missing argument '(.+?)'\.?", r"缺少参数 \1"),
+    (r"Missing option '(.+?)'\.?", r"缺少选项 \1"),
     (r"Option '(.+?)' requires an argument\.?", r"选项 \1 需要一个值"),
+    (r"Option '(.+?)' does not take a value\.?", r"选项 \1 不带值"),
     (r"Got unexpected extra argument(?:s|\(s\))? \((.+)\)", r"多余的参数：\1"),
     (r"Invalid value for (.+?): ", r"\1 的值无效："),
     (r"(\S+) is not in the range (.+?)\.$", r"\1 不在范围 \2 之内"),
     (r"(\S+) is not one of (.+)", r"\1 不在 \2 之中"),
-    (r"(\S+) is not a valid (?:int|integer|float)(?: range)?\.?", r"\1 不是有效的数字"),
+    (r"(\S+) is not a valid (\S+?)\.?$", r"\1 不是有效的\2"),
 )
 
 
 def usage(error: TyperException, given: list[str], language: Language) -> tuple[str, str]:
     """A usage error in the user's language, and the way out; typer says it in English."""
-    said = shortened(str(error.format_message()))
+    said = str(error.format_message())
     way_out = _way_out(said, given).of(language)
+    said = shortened(said)
     if language == "zh":
         for english, chinese in _IN_CHINESE:
             said = re.sub(english, chinese, said)
@@ -109,7 +111,7 @@ def _way_out(said: str, given: list[str]) -> Bilingual:
     usage = Bilingual("kb --help shows how", "用 kb --help 查看用法")
     if not said.startswith("No such command"):
         return usage
-    words = dropwhile(_is_option, given)
+    words = dropwhile(lambda word: not said.startswith(f"No such command {word!r}"), given)
     name = " ".join(takewhile(lambda word: not _is_option(word), words))
     if "Did you mean" in said and " " in name:  # a command misspelt, and what it was to work on
         return usage

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # until the command runs, see `kb.cli.app`
+gc.disable()  # until the command runs, see `kb.cli.tree`
 
 import _signal as signal  # type: ignore[import-not-found]  # noqa: E402  (signal itself loads nine modules first)
 import os  # noqa: E402  (the collector rests while these are loaded, and Ctrl-C is looked after before most are)

@@ -20,8 +20,9 @@ def complete_names(incomplete: str) -> list[str]:
     from kb.cli.session import Session
     from kb.errors import KbError
     from kb.language.surface import fold
+    from kb.language.text import whole
 
-    key = fold(incomplete, titles=True) if incomplete.strip() else ""
+    key = fold(whole(incomplete), titles=True) if incomplete.strip() else ""
     try:
         found = Session.start().store.names_from(key, 10 * OFFERED)
     except (KbError, OSError):

@@ -26,51 +26,27 @@ from torch.nn import functional as F
 TITLE = {"en": "Activation functions: value, slope and depth", "zh": "激活函数：取值、斜率与深度"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "relu_accuracy": {
-        "op": ">=",
-        "threshold": 0.49,
-        "control": "sigmoid_accuracy",
-        "kind": "trained",
+    "trained relu_accuracy >= 0.49 > sigmoid_accuracy": {
         "en": "test accuracy of a net of ten layers with ReLU; the control has sigmoids, both at best rates",
         "zh": "十层 ReLU 网络的测试准确率；对照为 sigmoid 网络，二者均取最优学习率",
     },
-    "relu_first_gradient": {
-        "op": ">=",
-        "threshold": 0.19,
-        "control": "sigmoid_first_gradient",
-        "kind": "trained",
+    "trained relu_first_gradient >= 0.19 > sigmoid_first_gradient": {
         "en": "gradient of the first of ten ReLU layers over that of the last, untrained; control: sigmoid",
         "zh": "十层 ReLU 网络训练前首层与末层梯度之比；对照为 sigmoid 网络",
     },
-    "leaky_accuracy": {
-        "op": ">=",
-        "threshold": 0.43,
-        "control": "dead_relu_accuracy",
-        "kind": "trained",
+    "trained leaky_accuracy >= 0.43 > dead_relu_accuracy": {
         "en": "test accuracy of leaky ReLU when all units start dead; the control is ReLU",
         "zh": "全部单元初始即失活时 leaky ReLU 的测试准确率；对照为 ReLU",
     },
-    "function_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "wrong_slope_gap",
-        "kind": "parity",
+    "parity function_gap <= 1e-10 < wrong_slope_gap": {
         "en": "gap of values and slopes to PyTorch; the control takes 1 - tanh for the slope of tanh",
         "zh": "函数值和导数与 PyTorch 之差；对照把 tanh 的导数误作 1 - tanh",
     },
-    "softmax_shift_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "sigmoid_shift_gap",
-        "kind": "parity",
+    "parity softmax_shift_gap <= 1e-10 < sigmoid_shift_gap": {
         "en": "change of softmax when all logits grow by 3; the control is the sigmoid of the same logits",
         "zh": "所有 logit 同加 3 时 softmax 的变化；对照为同样 logit 的 sigmoid",
     },
-    "collapse_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "relu_collapse_gap",
-        "kind": "parity",
+    "parity collapse_gap <= 1e-10 < relu_collapse_gap": {
         "en": "five linear layers against the product of their matrices; the control has ReLU in between",
         "zh": "五个线性层与其矩阵乘积之差；对照在层间加入 ReLU",
     },
@@ -207,28 +183,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

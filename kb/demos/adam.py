@@ -23,51 +23,27 @@ TITLE = {
 }
 CPU_SECONDS = 2
 CLAIMS = {
-    "adam_loss": {
-        "op": "<=",
-        "threshold": 0.024,
-        "control": "momentum_loss",
-        "kind": "trained",
+    "trained adam_loss <= 0.024 < momentum_loss": {
         "en": "relative loss of Adam on badly scaled features; the control is SGD with momentum",
         "zh": "特征尺度悬殊时 Adam 的相对损失；对照为带动量的 SGD",
     },
-    "rmsprop_loss": {
-        "op": "<=",
-        "threshold": 0.16,
-        "control": "sgd_loss",
-        "kind": "trained",
+    "trained rmsprop_loss <= 0.16 < sgd_loss": {
         "en": "relative loss of RMSProp on badly scaled features; the control is plain gradient descent",
         "zh": "特征尺度悬殊时 RMSProp 的相对损失；对照为普通梯度下降",
     },
-    "momentum_loss": {
-        "op": "<=",
-        "threshold": 0.18,
-        "control": "sgd_loss",
-        "kind": "trained",
+    "trained momentum_loss <= 0.18 < sgd_loss": {
         "en": "relative loss of momentum on badly scaled features; the control is plain gradient descent",
         "zh": "特征尺度悬殊时动量法的相对损失；对照为普通梯度下降",
     },
-    "adagrad_sparse_loss": {
-        "op": "<=",
-        "threshold": 0.021,
-        "control": "sgd_sparse_loss",
-        "kind": "trained",
+    "trained adagrad_sparse_loss <= 0.021 < sgd_sparse_loss": {
         "en": "relative loss of Adagrad on sparse features in mini-batches; the control is plain SGD",
         "zh": "小批量稀疏特征上 Adagrad 的相对损失；对照为普通 SGD",
     },
-    "momentum_rotated_loss": {
-        "op": "<=",
-        "threshold": 0.084,
-        "control": "adam_rotated_loss",
-        "kind": "trained",
+    "trained momentum_rotated_loss <= 0.084 < adam_rotated_loss": {
         "en": "relative loss of momentum once the badly scaled features are rotated; the control is Adam",
         "zh": "把尺度悬殊的特征旋转之后动量法的相对损失；对照为 Adam",
     },
-    "rules_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "uncorrected_gap",
-        "kind": "parity",
+    "parity rules_gap <= 1e-10 < uncorrected_gap": {
         "en": "largest gap of the five rules to torch.optim; the control is Adam without bias correction",
         "zh": "五种更新规则与 torch.optim 的最大差距；对照为不做偏差校正的 Adam",
     },
@@ -184,28 +160,7 @@ def run(device="cpu", seed=0, steps=100):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

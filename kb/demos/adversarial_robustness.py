@@ -20,27 +20,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Adversarial examples and training against them", "zh": "对抗样本与对抗训练"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "attacked_accuracy": {
-        "op": "<=",
-        "threshold": 0.5,
-        "control": "noisy_accuracy",
-        "kind": "trained",
+    "trained attacked_accuracy <= 0.5 < noisy_accuracy": {
         "en": "accuracy of the normal network under PGD; the control is random noise of the same size",
         "zh": "普通网络在 PGD 攻击下的准确率；对照为同样幅度的随机噪声",
     },
-    "hardened_accuracy": {
-        "op": ">=",
-        "threshold": 0.35,
-        "control": "attacked_accuracy",
-        "kind": "trained",
+    "trained hardened_accuracy >= 0.35 > attacked_accuracy": {
         "en": "accuracy under PGD after adversarial training; the control is the normal network",
         "zh": "对抗训练后在 PGD 攻击下的准确率；对照为普通网络",
     },
-    "linear_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unsigned_linear_gap",
-        "kind": "parity",
+    "parity linear_gap <= 1e-10 < unsigned_linear_gap": {
         "en": "margin lost by a linear model to FGSM against the worst case 0.15 |w|_1; the control: no sign",
         "zh": "FGSM 使线性模型的间隔减小的量与最坏情形 0.15‖w‖₁ 之差；对照不取符号",
     },
@@ -130,28 +118,7 @@ def run(device="cpu", seed=0, steps=400):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -21,35 +21,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Attention looks up values by content", "zh": "注意力按内容查找取值"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "attention_accuracy": {
-        "op": ">=",
-        "threshold": 0.63,
-        "control": "summary_accuracy",
-        "kind": "trained",
+    "trained attention_accuracy >= 0.63 > summary_accuracy": {
         "en": "labels found among fresh keys; the control, trained as long, sums up all pairs in one vector",
         "zh": "在全新的键中查到标签的准确率；对照训练同样久，但先把所有键值对压成一个向量",
     },
-    "scaled_entropy": {
-        "op": ">=",
-        "threshold": 0.47,
-        "control": "unscaled_entropy",
-        "kind": "trained",
+    "trained scaled_entropy >= 0.47 > unscaled_entropy": {
         "en": "entropy of the weights over log n for random queries, d = 512; the control omits 1/sqrt(d)",
         "zh": "512 维随机查询的权重熵与 log n 之比；对照不除以 sqrt(d)",
     },
-    "attention_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unscaled_gap",
-        "kind": "parity",
+    "parity attention_gap <= 1e-10 < unscaled_gap": {
         "en": "gap to F.scaled_dot_product_attention, causal mask, f64; the control omits 1/sqrt(d)",
         "zh": "与 F.scaled_dot_product_attention 的差距（因果掩码，f64）；对照不除以 sqrt(d)",
     },
-    "multihead_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "mixed_heads_gap",
-        "kind": "parity",
+    "parity multihead_gap <= 1e-10 < mixed_heads_gap": {
         "en": "gap to nn.MultiheadAttention in f64; the control splits the heads without transposing",
         "zh": "与 nn.MultiheadAttention 的差距（f64）；对照拆分多头时未转置",
     },
@@ -192,28 +176,7 @@ def run(device="cpu", seed=0, steps=300):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -22,35 +22,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Autoencoder against PCA", "zh": "自编码器与 PCA"}
 CPU_SECONDS = 3
 CLAIMS = {
-    "linear_excess": {
-        "op": "<=",
-        "threshold": 0.08,
-        "control": "random_encoder_excess",
-        "kind": "trained",
+    "trained linear_excess <= 0.08 < random_encoder_excess": {
         "en": "relative excess of the linear autoencoder's error over PCA's; the control's encoder is random",
         "zh": "线性自编码器的误差超出 PCA 的比例；对照的编码器随机且固定",
     },
-    "deep_error": {
-        "op": "<=",
-        "threshold": 2.7,
-        "control": "pca_error",
-        "kind": "trained",
+    "trained deep_error <= 2.7 < pca_error": {
         "en": "squared error of held-out digits rebuilt from two numbers; the control is PCA",
         "zh": "仅凭二维编码重建留出集数字的平方误差；对照为 PCA",
     },
-    "deep_code_accuracy": {
-        "op": ">=",
-        "threshold": 0.74,
-        "control": "pca_code_accuracy",
-        "kind": "trained",
+    "trained deep_code_accuracy >= 0.74 > pca_code_accuracy": {
         "en": "held-out digits told apart by their 5 nearest neighbours among the codes; the control is PCA",
         "zh": "用编码的 5 个最近邻判别留出集数字的准确率；对照为 PCA",
     },
-    "pca_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "kept_gap",
-        "kind": "parity",
+    "parity pca_gap <= 1e-10 < kept_gap": {
         "en": "error of PCA against the sum of the discarded variances; the control sums the kept ones",
         "zh": "PCA 的误差与被舍弃方差之和的差距；对照取保留的方差之和",
     },
@@ -162,28 +146,7 @@ def run(device="cpu", seed=0, steps=1000):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

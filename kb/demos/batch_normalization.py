@@ -24,27 +24,15 @@ TITLE = {
 }
 CPU_SECONDS = 2
 CLAIMS = {
-    "bn_accuracy": {
-        "op": ">=",
-        "threshold": 0.53,
-        "control": "plain_accuracy",
-        "kind": "trained",
+    "trained bn_accuracy >= 0.53 > plain_accuracy": {
         "en": "test accuracy after training at the large rate; the control is the net without normalization",
         "zh": "大学习率训练后的测试准确率；对照为去掉批归一化的同一网络",
     },
-    "eval_accuracy": {
-        "op": ">=",
-        "threshold": 0.53,
-        "control": "train_mode_accuracy",
-        "kind": "trained",
+    "trained eval_accuracy >= 0.53 > train_mode_accuracy": {
         "en": "accuracy on batches of one class in eval mode; the control leaves the net in train mode",
         "zh": "评估模式下对单一类别批次的准确率；对照为仍处于训练模式的同一网络",
     },
-    "layer_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "biased_gap",
-        "kind": "parity",
+    "parity layer_gap <= 1e-10 < biased_gap": {
         "en": "largest gap to nn.BatchNorm1d, gradients included; the control averages the biased variance",
         "zh": "与 nn.BatchNorm1d 的最大差距（输出、梯度、滑动平均）；对照累积有偏方差",
     },
@@ -163,28 +151,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

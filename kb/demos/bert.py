@@ -23,27 +23,15 @@ from torch.nn import functional as F
 TITLE = {"en": "BERT fills in words from both sides", "zh": "BERT 从两侧上下文填词"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "fill_accuracy": {
-        "op": ">=",
-        "threshold": 0.78,
-        "control": "left_fill_accuracy",
-        "kind": "trained",
+    "trained fill_accuracy >= 0.78 > left_fill_accuracy": {
         "en": "masked words filled in, fresh sentences; the control, trained alike, sees only the left side",
         "zh": "新句子中填对被遮盖词的比例；对照同样训练，但只看左侧上下文",
     },
-    "topic_accuracy": {
-        "op": ">=",
-        "threshold": 0.78,
-        "control": "scratch_topic_accuracy",
-        "kind": "trained",
+    "trained topic_accuracy >= 0.78 > scratch_topic_accuracy": {
         "en": "topics of fresh sentences after eight labelled ones; the control is not pre-trained",
         "zh": "仅用八个标注句微调后的主题分类准确率；对照未经预训练",
     },
-    "loss_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "all_words_loss_gap",
-        "kind": "parity",
+    "parity loss_gap <= 1e-10 < all_words_loss_gap": {
         "en": "gap to F.cross_entropy with ignore_index (f64); the control averages over all words",
         "zh": "损失与带 ignore_index 的 F.cross_entropy 之差（f64）；对照在所有词上取平均",
     },
@@ -194,28 +182,7 @@ def run(device="cpu", seed=0, steps=300):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -23,43 +23,23 @@ from torch import Tensor
 TITLE = {"en": "Underfitting, overfitting and double descent", "zh": "欠拟合、过拟合与双重下降"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "good_error": {
-        "op": "<=",
-        "threshold": 0.117,
-        "control": "other_error",
-        "kind": "trained",
+    "trained good_error <= 0.117 < other_error": {
         "en": "error of degree 5 against the true curve; the control is the better one of degrees 1 and 13",
         "zh": "5 次多项式相对真实曲线的误差；对照为 1 次与 13 次中较好者",
     },
-    "underfit_bias_share": {
-        "op": ">=",
-        "threshold": 0.46,
-        "control": "overfit_bias_share",
-        "kind": "trained",
+    "trained underfit_bias_share >= 0.46 > overfit_bias_share": {
         "en": "share of squared bias in the error of degree 1, which underfits; the control is degree 13",
         "zh": "欠拟合的 1 次多项式误差中偏差平方的占比；对照为 13 次",
     },
-    "wide_error": {
-        "op": "<=",
-        "threshold": 0.38,
-        "control": "best_narrow_error",
-        "kind": "trained",
+    "trained wide_error <= 0.38 < best_narrow_error": {
         "en": "median test error with 1,000 weights for 40 points; the control is the best of 5, 10, 20, 30",
         "zh": "40 个样本、1000 个权重时的测试误差中位数；对照为 5、10、20、30 个权重中最好者",
     },
-    "peak_error": {
-        "op": ">=",
-        "threshold": 13.0,
-        "control": "wide_error",
-        "kind": "trained",
+    "trained peak_error >= 13.0 > wide_error": {
         "en": "median test error with as many weights as points, 40: the peak; the control has 1,000 weights",
         "zh": "权重数等于样本数 40 时的测试误差中位数，即峰值；对照为 1000 个权重",
     },
-    "split_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unsquared_gap",
-        "kind": "parity",
+    "parity split_gap <= 1e-10 < unsquared_gap": {
         "en": "gap between the error and squared bias + variance; the control does not square the bias",
         "zh": "误差与偏差平方加方差之差；对照未对偏差取平方",
     },
@@ -162,28 +142,7 @@ def run(device="cpu", seed=0, steps=100):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

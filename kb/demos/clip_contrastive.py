@@ -22,19 +22,11 @@ from torch.nn import functional as F
 TITLE = {"en": "CLIP names pairs it has never seen", "zh": "CLIP：说出从未见过的组合"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "zero_shot_accuracy": {
-        "op": ">=",
-        "threshold": 0.52,
-        "control": "whole_caption_accuracy",
-        "kind": "trained",
+    "trained zero_shot_accuracy >= 0.52 > whole_caption_accuracy": {
         "en": "images of unseen pairs matched to the right one of 24 captions; the control reads no words",
         "zh": "未见组合的图像在 24 条描述中选对的比例；对照把整条描述当作一个符号",
     },
-    "loss_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "only_negatives_gap",
-        "kind": "parity",
+    "parity loss_gap <= 1e-5 < only_negatives_gap": {
         "en": "contrastive loss against F.cross_entropy both ways; the control sums over negatives only",
         "zh": "对比损失与双向 F.cross_entropy 的差距；对照的分母漏掉了正样本对",
     },
@@ -168,28 +160,7 @@ def run(device="cpu", seed=0, steps=300):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -19,35 +19,19 @@ from torch.nn import functional as F
 TITLE = {"en": "A CNN reads digits wherever they stand", "zh": "CNN 能认出任意位置上的数字"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "cnn_accuracy": {
-        "op": ">=",
-        "threshold": 0.855,
-        "control": "mlp_accuracy",
-        "kind": "trained",
+    "trained cnn_accuracy >= 0.855 > mlp_accuracy": {
         "en": "accuracy on fresh digits at random places; the control is an MLP just as perfect in training",
         "zh": "随机位置上新数字的准确率；对照为训练集上同样近乎全对的 MLP",
     },
-    "conv_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "flipped_conv_gap",
-        "kind": "parity",
+    "parity conv_gap <= 1e-5 < flipped_conv_gap": {
         "en": "largest gap between the hand-written layer and F.conv2d; the control flips the kernel",
         "zh": "手写卷积层与 F.conv2d 的最大差距；对照翻转了卷积核",
     },
-    "pool_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "mean_pool_gap",
-        "kind": "parity",
+    "parity pool_gap <= 1e-5 < mean_pool_gap": {
         "en": "largest gap between the hand-written pooling and F.max_pool2d; the control takes means",
         "zh": "手写池化与 F.max_pool2d 的最大差距；对照取平均值",
     },
-    "shift_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "dense_shift_gap",
-        "kind": "parity",
+    "parity shift_gap <= 1e-5 < dense_shift_gap": {
         "en": "convolving a shifted digit against shifting the convolved one; the control is a dense layer",
         "zh": "先平移再卷积与先卷积再平移的最大差距；对照为全连接层",
     },
@@ -170,28 +154,7 @@ def run(device="cpu", seed=0, steps=700):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

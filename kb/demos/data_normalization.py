@@ -20,43 +20,23 @@ from torch.nn import functional as F
 TITLE = {"en": "Standardized and normalized inputs", "zh": "数据标准化与归一化"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "standard_accuracy": {
-        "op": ">=",
-        "threshold": 0.845,
-        "control": "raw_accuracy",
-        "kind": "trained",
+    "trained standard_accuracy >= 0.845 > raw_accuracy": {
         "en": "test accuracy on standardized features; the control has raw ones, each at its best rate",
         "zh": "特征标准化后的测试准确率；对照用原始特征，各取最优学习率",
     },
-    "minmax_loss": {
-        "op": "<=",
-        "threshold": 0.38,
-        "control": "raw_loss",
-        "kind": "trained",
+    "trained minmax_loss <= 0.38 < raw_loss": {
         "en": "training loss on min-max normalized features; the control is trained on the raw ones",
         "zh": "特征归一化到 0 与 1 之间后的训练损失；对照用原始特征",
     },
-    "standard_condition": {
-        "op": "<=",
-        "threshold": 4.9,
-        "control": "raw_condition",
-        "kind": "trained",
+    "trained standard_condition <= 4.9 < raw_condition": {
         "en": "log10 of the condition number of the standardized features' curvature; the control: raw ones",
         "zh": "标准化特征曲率矩阵条件数的 log10；对照为原始特征",
     },
-    "outlier_spread": {
-        "op": ">=",
-        "threshold": 0.25,
-        "control": "minmax_outlier_spread",
-        "kind": "trained",
+    "trained outlier_spread >= 0.25 > minmax_outlier_spread": {
         "en": "spread left to ordinary values after standardizing with one outlier; the control is min-max",
         "zh": "含一个离群点时标准化后正常值保留的离散程度；对照为最小最大归一化",
     },
-    "scaler_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "sample_gap",
-        "kind": "parity",
+    "parity scaler_gap <= 1e-10 < sample_gap": {
         "en": "gap of both scalings to scikit-learn's; the control divides the variance by n - 1",
         "zh": "两种缩放与 scikit-learn 之差；对照用 n - 1 计算方差",
     },
@@ -138,28 +118,7 @@ def run(device="cpu", seed=0, steps=300):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -21,19 +21,11 @@ from torch.nn import functional as F
 TITLE = {"en": "DDPM turns noise into two moons", "zh": "DDPM：把噪声变成双月形数据"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "ddpm_distance": {
-        "op": "<=",
-        "threshold": 0.0135,
-        "control": "gaussian_distance",
-        "kind": "trained",
+    "trained ddpm_distance <= 0.0135 < gaussian_distance": {
         "en": "energy distance of samples from fresh data; the control is a Gaussian fitted to the data",
         "zh": "样本与新数据的能量距离；对照为对数据拟合的高斯分布",
     },
-    "closed_form_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "summed_noise_gap",
-        "kind": "parity",
+    "parity closed_form_gap <= 1e-10 < summed_noise_gap": {
         "en": "closed form of q(x_t | x_0) against composed single steps; the control sums up the noise",
         "zh": "q(x_t | x_0) 均值与方差的闭式与逐步复合的差距；对照直接累加噪声方差",
     },
@@ -147,28 +139,7 @@ def run(device="cpu", seed=0, steps=1500):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

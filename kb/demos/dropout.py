@@ -21,27 +21,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Dropout against overfitting to wrong labels", "zh": "Dropout 抑制对错误标签的过拟合"}
 CPU_SECONDS = 3
 CLAIMS = {
-    "dropout_accuracy": {
-        "op": ">=",
-        "threshold": 0.76,
-        "control": "plain_accuracy",
-        "kind": "trained",
+    "trained dropout_accuracy >= 0.76 > plain_accuracy": {
         "en": "accuracy on clean test digits after training on noisy labels; the control has no dropout",
         "zh": "用含噪标签训练后在干净测试集上的准确率；对照不用 Dropout",
     },
-    "dropout_gap": {
-        "op": "<=",
-        "threshold": 0.34,
-        "control": "plain_gap",
-        "kind": "trained",
+    "trained dropout_gap <= 0.34 < plain_gap": {
         "en": "training accuracy minus accuracy on equally noisy test labels; the control has no dropout",
         "zh": "泛化差距：训练准确率减去同样含噪的测试标签上的准确率；对照不用 Dropout",
     },
-    "ensemble_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unscaled_gap",
-        "kind": "parity",
+    "parity ensemble_gap <= 1e-10 < unscaled_gap": {
         "en": "full layer against the geometric mean of its thinned versions; the control omits 1 / (1 - p)",
         "zh": "完整的层与其 1024 个子网络的几何平均之差；对照漏掉 1 / (1 - p)",
     },
@@ -144,28 +132,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

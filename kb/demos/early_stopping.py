@@ -24,19 +24,11 @@ from torch.nn import functional as F
 TITLE = {"en": "Early stopping by a validation set", "zh": "用验证集早停"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "stopped_accuracy": {
-        "op": ">=",
-        "threshold": 0.71,
-        "control": "last_accuracy",
-        "kind": "trained",
+    "trained stopped_accuracy >= 0.71 > last_accuracy": {
         "en": "test accuracy of the epoch chosen by validation loss; the control: chosen by training loss",
         "zh": "验证集选出的轮次的测试准确率；对照为训练损失最低的轮次",
     },
-    "filter_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "ridge_filter_gap",
-        "kind": "parity",
+    "parity filter_gap <= 1e-10 < ridge_filter_gap": {
         "en": "gradient descent stopped after 50 steps against the closed form; the control is ridge",
         "zh": "梯度下降 50 步后停止的解与闭式解的差距；对照为岭回归",
     },
@@ -114,28 +106,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -26,27 +26,15 @@ TITLE = {
 }
 CPU_SECONDS = 2
 CLAIMS = {
-    "federated_accuracy": {
-        "op": ">=",
-        "threshold": 0.52,
-        "control": "alone_accuracy",
-        "kind": "trained",
+    "trained federated_accuracy >= 0.52 > alone_accuracy": {
         "en": "accuracy on fresh images of all digits; the control is the mean of clients that train alone",
         "zh": "在全部数字的新图像上的准确率；对照为各客户端单独训练的均值",
     },
-    "pooled_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unweighted_pooled_gap",
-        "kind": "parity",
+    "parity pooled_gap <= 1e-10 < unweighted_pooled_gap": {
         "en": "one-step FedAvg against one step on the pooled images; the control ignores the client sizes",
         "zh": "单步 FedAvg 与合并数据上一步梯度下降的差距；对照忽略客户端数据量",
     },
-    "leak_error": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "averaged_leak_error",
-        "kind": "parity",
+    "parity leak_error <= 1e-10 < averaged_leak_error": {
         "en": "error of an image rebuilt from its own gradient; the control uses the gradient of all images",
         "zh": "仅凭单张图像的梯度还原该图像的误差；对照用全部图像的梯度还原",
     },
@@ -144,28 +132,7 @@ def run(device="cpu", seed=0, steps=30):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

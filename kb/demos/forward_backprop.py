@@ -24,35 +24,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Forward propagation and backpropagation by hand", "zh": "手写前向传播与反向传播"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "trained_accuracy": {
-        "op": ">=",
-        "threshold": 0.8,
-        "control": "last_layer_accuracy",
-        "kind": "trained",
+    "trained trained_accuracy >= 0.8 > last_layer_accuracy": {
         "en": "test accuracy after hand-written backpropagation; the control trains the last layer only",
         "zh": "手写反向传播训练后的测试准确率；对照只训练最后一层",
     },
-    "gradient_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "no_slope_gap",
-        "kind": "parity",
+    "parity gradient_gap <= 1e-10 < no_slope_gap": {
         "en": "gap of the layered gradient to torch.autograd; the control forgets the slope of tanh",
         "zh": "逐层梯度与 torch.autograd 的差距；对照漏掉 tanh 的导数",
     },
-    "tape_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "overwritten_gap",
-        "kind": "parity",
+    "parity tape_gap <= 1e-10 < overwritten_gap": {
         "en": "gap of the tape to torch.autograd, a weight used twice; the control keeps one of its paths",
         "zh": "计算图（同一权重用两次）与 torch.autograd 的差距；对照在路径汇合处只留一条",
     },
-    "difference_gap": {
-        "op": "<=",
-        "threshold": 1e-8,
-        "control": "no_slope_difference_gap",
-        "kind": "parity",
+    "parity difference_gap <= 1e-8 < no_slope_difference_gap": {
         "en": "gap of the layered gradient to central differences; the control forgets the slope of tanh",
         "zh": "逐层梯度与中心差分的差距；对照漏掉 tanh 的导数",
     },
@@ -197,28 +181,7 @@ def run(device="cpu", seed=0, steps=400):
     }, {"test accuracy": {"kind": "bars", "zh": "测试准确率", "values": accuracy}}
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -23,27 +23,15 @@ from torch.nn import functional as F
 TITLE = {"en": "GAN covers eight modes, or collapses", "zh": "GAN：覆盖八个模式，或者模式坍塌"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "modes": {
-        "op": ">=",
-        "threshold": 5,
-        "control": "collapsed_modes",
-        "kind": "trained",
+    "trained modes >= 5 > collapsed_modes": {
         "en": "modes of eight that get at least 1 % of the samples; the control has a slow discriminator",
         "zh": "八个模式中得到至少 1% 样本的个数；对照的判别器学得太慢",
     },
-    "on_mode": {
-        "op": ">=",
-        "threshold": 0.34,
-        "control": "gaussian_on_mode",
-        "kind": "trained",
+    "trained on_mode >= 0.34 > gaussian_on_mode": {
         "en": "share of samples within three deviations of a mode; the control is a Gaussian fit to the data",
         "zh": "落在某个模式三倍标准差之内的样本比例；对照为对数据拟合的高斯分布",
     },
-    "value_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "blind_value_gap",
-        "kind": "parity",
+    "parity value_gap <= 1e-10 < blind_value_gap": {
         "en": "game value at D = p / (p + q) against 2 JSD(p, q) - log 4; the control always answers 1/2",
         "zh": "判别器取 D = p / (p + q) 时的博弈值与 2 JSD(p, q) - log 4 的差距；对照恒答 1/2",
     },
@@ -153,28 +141,7 @@ def run(device="cpu", seed=0, steps=1000):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

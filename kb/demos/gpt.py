@@ -23,27 +23,15 @@ from torch.nn import functional as F
 TITLE = {"en": "A small GPT learns agreement", "zh": "小型 GPT 学会主谓一致"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "gpt_excess": {
-        "op": "<=",
-        "threshold": 0.03,
-        "control": "ngram_excess",
-        "kind": "trained",
+    "trained gpt_excess <= 0.03 < ngram_excess": {
         "en": "nats per word above the entropy of the text, on fresh text; the control is the best n-gram",
         "zh": "在新文本上每词超出文本熵的奈特数；对照为最好的 n-gram",
     },
-    "gpt_agreement": {
-        "op": ">=",
-        "threshold": 0.7,
-        "control": "ngram_agreement",
-        "kind": "trained",
+    "trained gpt_agreement >= 0.7 > ngram_agreement": {
         "en": "right verb form where the last noun's number misleads; the control is the best n-gram",
         "zh": "最近名词的单复数与主语不同时选对动词形式的比例；对照为最好的 n-gram",
     },
-    "cache_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "stale_cache_gap",
-        "kind": "parity",
+    "parity cache_gap <= 1e-10 < stale_cache_gap": {
         "en": "logits with a key-value cache against one full pass (f64); the control's position stays 0",
         "zh": "用键值缓存逐词计算的 logits 与整段计算之差（f64）；对照的位置停在 0",
     },
@@ -211,28 +199,7 @@ def run(device="cpu", seed=0, steps=400):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -22,35 +22,19 @@ from torch.nn import functional as F
 TITLE = {"en": "A GCN finds the two sides of a social network", "zh": "GCN 找出社交网络的两个阵营"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "gcn_accuracy": {
-        "op": ">=",
-        "threshold": 0.7,
-        "control": "rewired_accuracy",
-        "kind": "trained",
+    "trained gcn_accuracy >= 0.7 > rewired_accuracy": {
         "en": "accuracy on the members without a label; the control trains on rewired edges, same degrees",
         "zh": "未标注成员上的准确率；对照在度数不变、边被重连的图上训练",
     },
-    "propagation_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "row_average_gap",
-        "kind": "parity",
+    "parity propagation_gap <= 1e-10 < row_average_gap": {
         "en": "gap of propagation from I minus networkx's normalized Laplacian; the control averages rows",
         "zh": "传播矩阵与 networkx 归一化拉普拉斯（I − L）的差距；对照只按行平均",
     },
-    "renumbering_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "dense_renumbering_gap",
-        "kind": "parity",
+    "parity renumbering_gap <= 1e-10 < dense_renumbering_gap": {
         "en": "answers of renumbered members minus renumbered answers; the control reads raw adjacency rows",
         "zh": "成员重新编号后的输出与重排后的原输出之差；对照为直接读邻接矩阵行的线性层",
     },
-    "deep_spread": {
-        "op": "<=",
-        "threshold": 0.38,
-        "control": "shallow_spread",
-        "kind": "trained",
+    "trained deep_spread <= 0.38 < shallow_spread": {
         "en": "what still tells members apart after 64 propagations (over-smoothing); the control: after two",
         "zh": "64 次传播后成员间剩余的差异（过平滑）；对照为 2 次传播",
     },
@@ -169,28 +153,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

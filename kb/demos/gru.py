@@ -23,27 +23,15 @@ from torch.nn import functional as F
 TITLE = {"en": "GRU keeps or replaces its state", "zh": "GRU 保留或改写状态"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "gru_mse": {
-        "op": "<=",
-        "threshold": 0.04,
-        "control": "ungated_mse",
-        "kind": "trained",
+    "trained gru_mse <= 0.04 < ungated_mse": {
         "en": "squared error on fresh sequences; the control, trained as long, is the better ungated cell",
         "zh": "新序列上的均方误差；对照为训练同样久的无门单元中较好者",
     },
-    "gate_contrast": {
-        "op": ">=",
-        "threshold": 0.3,
-        "control": "shuffled_gate_contrast",
-        "kind": "trained",
+    "trained gate_contrast >= 0.3 > shuffled_gate_contrast": {
         "en": "opening of the most selective gate at flags minus elsewhere; the control shuffles the flags",
         "zh": "选择性最强的更新门在标记处与别处的开度之差；对照打乱标记位置",
     },
-    "cell_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "early_reset_gap",
-        "kind": "parity",
+    "parity cell_gap <= 1e-10 < early_reset_gap": {
         "en": "gap of the cell to torch.nn.GRU in f64; the control applies the reset gate before the matrix",
         "zh": "手写单元与 torch.nn.GRU 的差距（f64）；对照在乘矩阵之前应用重置门",
     },
@@ -176,28 +164,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

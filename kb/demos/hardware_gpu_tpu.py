@@ -22,35 +22,19 @@ from torch import Tensor
 TITLE = {"en": "Parallel hardware and matrix products", "zh": "并行硬件与矩阵乘法"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "loops_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "transposed_loops_gap",
-        "kind": "parity",
+    "parity loops_gap <= 1e-5 < transposed_loops_gap": {
         "en": "batched matrix products on the device against loops over elements; the control transposes",
         "zh": "设备上的批量矩阵乘法与逐元素循环的差距；对照误用转置",
     },
-    "array_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "unskewed_array_gap",
-        "kind": "parity",
+    "parity array_gap <= 1e-5 < unskewed_array_gap": {
         "en": "simulated systolic array against the matrix product; in the control the inputs enter unskewed",
         "zh": "模拟脉动阵列与矩阵乘法的差距；对照中输入未错开",
     },
-    "array_cycles": {
-        "op": "<=",
-        "threshold": 2000,
-        "control": "single_cycles",
-        "kind": "trained",
+    "trained array_cycles <= 2000 < single_cycles": {
         "en": "cycles of the simulated 16 x 16 array for one product; the control is a single multiplier",
         "zh": "模拟的 16×16 阵列完成一次矩阵乘法的周期数；对照为单个乘法器",
     },
-    "speedup": {
-        "op": ">=",
-        "threshold": 20,
-        "control": "loop_speedup",
-        "kind": "timing",
+    "timing speedup >= 20 > loop_speedup": {
         "en": "multiply-adds per second of batched products over those of loops; the control: loops again",
         "zh": "批量矩阵乘法与循环的每秒乘加数之比；对照为循环自身再测一次",
     },
@@ -143,28 +127,7 @@ def run(device="cpu", seed=0, steps=24):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -25,35 +25,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Attributions open a black box and unmask a shortcut", "zh": "用归因打开黑箱、揭穿捷径"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "cheat_shortcut_share": {
-        "op": ">=",
-        "threshold": 0.27,
-        "control": "honest_shortcut_share",
-        "kind": "trained",
+    "trained cheat_shortcut_share >= 0.27 > honest_shortcut_share": {
         "en": "share of the attribution on the shortcut in the cheating network; the control: the honest one",
         "zh": "作弊网络中归因落在捷径特征上的比例；对照为诚实网络",
     },
-    "honest_truth_share": {
-        "op": ">=",
-        "threshold": 0.7,
-        "control": "untrained_truth_share",
-        "kind": "trained",
+    "trained honest_truth_share >= 0.7 > untrained_truth_share": {
         "en": "share of the attribution on the three true causes; the control: ten untrained networks",
         "zh": "归因落在三个真正起作用的特征上的比例；对照为十个未训练网络的均值",
     },
-    "kernel_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unweighted_kernel_gap",
-        "kind": "parity",
+    "parity kernel_gap <= 1e-10 < unweighted_kernel_gap": {
         "en": "Shapley values by definition against KernelSHAP's regression; the control has equal weights",
         "zh": "按定义计算的 Shapley 值与 KernelSHAP 加权回归的差距；对照不加权",
     },
-    "completeness_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "gradient_completeness_gap",
-        "kind": "parity",
+    "parity completeness_gap <= 1e-10 < gradient_completeness_gap": {
         "en": "sum of integrated gradients minus the change of output; the control is gradient times input",
         "zh": "积分梯度之和与输出变化量的差距；对照为梯度乘输入",
     },
@@ -184,28 +168,7 @@ def run(device="cpu", seed=0, steps=400):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -22,27 +22,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Knowledge distillation into a 70 times smaller student", "zh": "知识蒸馏：学生模型只有教师的 1/70"}
 CPU_SECONDS = 3
 CLAIMS = {
-    "soft_accuracy": {
-        "op": ">=",
-        "threshold": 0.84,
-        "control": "hard_accuracy",
-        "kind": "trained",
+    "trained soft_accuracy >= 0.84 > hard_accuracy": {
         "en": "test accuracy of a student given 30 images with soft targets; the control gets true labels",
         "zh": "学生用 30 张图和软目标学习后的测试准确率；对照用同样图像的真实标签",
     },
-    "unseen_recall": {
-        "op": ">=",
-        "threshold": 0.39,
-        "control": "unseen_hard_recall",
-        "kind": "trained",
+    "trained unseen_recall >= 0.39 > unseen_hard_recall": {
         "en": "share of threes read by a student that never saw one; the control learned from true labels",
         "zh": "从未见过 3 的学生认出的 3 的比例；对照学的是真实标签",
     },
-    "loss_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unscaled_gap",
-        "kind": "parity",
+    "parity loss_gap <= 1e-10 < unscaled_gap": {
         "en": "gap of the closed-form gradient to that of F.kl_div; the control forgets the factor T",
         "zh": "梯度闭式解与 F.kl_div 自动求导之差；对照漏掉因子 T",
     },
@@ -150,28 +138,7 @@ def run(device="cpu", seed=0, steps=350):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -22,35 +22,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Cross-entropy, squared and absolute error", "zh": "交叉熵、均方误差与绝对误差"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "cross_entropy_accuracy": {
-        "op": ">=",
-        "threshold": 0.57,
-        "control": "mse_accuracy",
-        "kind": "trained",
+    "trained cross_entropy_accuracy >= 0.57 > mse_accuracy": {
         "en": "test accuracy after a confidently wrong start with cross-entropy; the control trains with MSE",
         "zh": "从自信而错误的起点用交叉熵训练后的测试准确率；对照用 MSE 训练",
     },
-    "absolute_error_distance": {
-        "op": "<=",
-        "threshold": 3.2,
-        "control": "squared_error_distance",
-        "kind": "trained",
+    "trained absolute_error_distance <= 3.2 < squared_error_distance": {
         "en": "distance of the least absolute error fit to the true centre; the control is least squares",
         "zh": "数据含离群点时，最小绝对误差的解与真实中心的距离；对照为最小二乘",
     },
-    "loss_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "no_softmax_gap",
-        "kind": "parity",
+    "parity loss_gap <= 1e-10 < no_softmax_gap": {
         "en": "gap of the cross-entropy and its gradient p - y to torch; the control omits the softmax",
         "zh": "交叉熵及其梯度 p - y 与 torch 之差；对照的梯度漏掉 softmax",
     },
-    "mse_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "no_slope_gap",
-        "kind": "parity",
+    "parity mse_gap <= 1e-10 < no_slope_gap": {
         "en": "gap of MSE on probabilities and its gradient to torch; the control omits the slope of softmax",
         "zh": "概率的均方误差及其梯度与 torch 之差；对照漏掉 softmax 的导数",
     },
@@ -148,28 +132,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

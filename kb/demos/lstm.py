@@ -21,19 +21,11 @@ from torch.nn import functional as F
 TITLE = {"en": "LSTM solves the adding problem", "zh": "LSTM 解决加法问题"}
 CPU_SECONDS = 6
 CLAIMS = {
-    "lstm_mse": {
-        "op": "<=",
-        "threshold": 0.08,
-        "control": "rnn_mse",
-        "kind": "trained",
+    "trained lstm_mse <= 0.08 < rnn_mse": {
         "en": "squared error on fresh sequences of 60 steps; the control is a tanh RNN trained as long",
         "zh": "相同训练后，在 60 步新序列上的均方误差；对照为 tanh RNN",
     },
-    "cell_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "swapped_cell_gap",
-        "kind": "parity",
+    "parity cell_gap <= 1e-10 < swapped_cell_gap": {
         "en": "largest gap between hand-written cell and torch.nn.LSTM (f64); the control swaps two gates",
         "zh": "手写单元与 torch.nn.LSTM 的最大差距（f64）；对照交换了两个门",
     },
@@ -134,28 +126,7 @@ def run(device="cpu", seed=0, steps=300):
     return measured, {"squared error after training": {"kind": "bars", "zh": "训练后的均方误差", "values": bars}}
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

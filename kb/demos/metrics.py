@@ -19,43 +19,23 @@ from torch.nn import functional as F
 TITLE = {"en": "Accuracy is fooled by imbalance", "zh": "准确率会被类别不平衡欺骗"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "useless_accuracy": {
-        "op": ">=",
-        "threshold": 0.91,
-        "control": "detector_accuracy",
-        "kind": "trained",
+    "trained useless_accuracy >= 0.91 > detector_accuracy": {
         "en": "accuracy of calling everybody healthy; the control, the trained detector, scores lower",
         "zh": "把所有人判为健康的准确率；对照是训练好的检测器，得分反而更低",
     },
-    "detector_recall": {
-        "op": ">=",
-        "threshold": 0.38,
-        "control": "useless_recall",
-        "kind": "trained",
+    "trained detector_recall >= 0.38 > useless_recall": {
         "en": "share of the ill that the detector finds; the control calls everybody healthy",
         "zh": "检测器找出的病人比例（召回率）；对照把所有人判为健康",
     },
-    "detector_auc": {
-        "op": ">=",
-        "threshold": 0.7,
-        "control": "useless_auc",
-        "kind": "trained",
+    "trained detector_auc >= 0.7 > useless_auc": {
         "en": "area under the ROC curve of the detector; the control gives everybody the same score",
         "zh": "检测器的 ROC 曲线下面积（AUC）；对照给所有人相同的分数",
     },
-    "library_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "swapped_library_gap",
-        "kind": "parity",
+    "parity library_gap <= 1e-10 < swapped_library_gap": {
         "en": "largest gap of the five metrics from scikit-learn; the control swaps precision and recall",
         "zh": "五个指标与 scikit-learn 的最大差距；对照互换了精确率与召回率",
     },
-    "pairs_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "ties_lost_gap",
-        "kind": "parity",
+    "parity pairs_gap <= 1e-10 < ties_lost_gap": {
         "en": "gap of AUC from the share of pairs ranked rightly, a tie counts half; in the control, nothing",
         "zh": "AUC 与正确排序的样本对比例之差，同分算一半；对照中同分不计",
     },
@@ -164,28 +144,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

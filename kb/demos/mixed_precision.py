@@ -23,35 +23,19 @@ from torch.nn import functional as F
 TITLE = {"en": "FP16 training needs loss scaling", "zh": "FP16 训练需要损失缩放"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "scaled_error": {
-        "op": "<=",
-        "threshold": 0.5,
-        "control": "unscaled_error",
-        "kind": "trained",
+    "trained scaled_error <= 0.5 < unscaled_error": {
         "en": "test error of FP16 training with loss scaling, 1 is the mean's; the control does not scale",
         "zh": "带损失缩放的 FP16 训练的相对测试误差（恒预测均值时为 1）；对照不缩放",
     },
-    "lost_share": {
-        "op": "<=",
-        "threshold": 0.5,
-        "control": "unscaled_lost_share",
-        "kind": "trained",
+    "trained lost_share <= 0.5 < unscaled_lost_share": {
         "en": "share of gradient entries that FP16 turns into zero in the first step; the control: unscaled",
         "zh": "第一步中被 FP16 舍入为零的梯度比例；对照不缩放",
     },
-    "master_error": {
-        "op": "<=",
-        "threshold": 0.05,
-        "control": "half_master_error",
-        "kind": "trained",
+    "trained master_error <= 0.05 < half_master_error": {
         "en": "error of 1 + 1000 updates of 1e-4 kept in FP32; the control keeps the weight in FP16",
         "zh": "从 1 开始累加 1000 次 1e-4 的误差（FP32 主权重）；对照权重存为 FP16",
     },
-    "autocast_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "full_autocast_gap",
-        "kind": "parity",
+    "parity autocast_gap <= 1e-5 < full_autocast_gap": {
         "en": "hand-written FP16 layer against torch.autocast; the control is the layer in FP32",
         "zh": "手写 FP16 层与 torch.autocast 的差距；对照为 FP32 层",
     },
@@ -156,28 +140,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

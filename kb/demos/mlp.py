@@ -23,27 +23,15 @@ from torch.nn import functional as F
 TITLE = {"en": "A multilayer perceptron solves what one layer cannot", "zh": "多层感知机解决单层解决不了的问题"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "xor_mlp_right": {
-        "op": ">=",
-        "threshold": 0.875,
-        "control": "xor_perceptron_right",
-        "kind": "trained",
+    "trained xor_mlp_right >= 0.875 > xor_perceptron_right": {
         "en": "share of XOR right in a net with a hidden layer; the control is a perceptron at its best",
         "zh": "含一个隐藏层的网络在 XOR 上的正确率；对照为感知机的最好成绩",
     },
-    "spiral_accuracy": {
-        "op": ">=",
-        "threshold": 0.84,
-        "control": "linear_accuracy",
-        "kind": "trained",
+    "trained spiral_accuracy >= 0.84 > linear_accuracy": {
         "en": "accuracy on fresh points of two spirals; the control is the better of two linear nets",
         "zh": "在双螺旋新样本上的准确率；对照为两个线性网络中较好的一个",
     },
-    "forward_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "biasless_gap",
-        "kind": "parity",
+    "parity forward_gap <= 1e-10 < biasless_gap": {
         "en": "largest gap of the hand-written net to nn.Sequential; the control drops the biases",
         "zh": "手写网络与 nn.Sequential 的最大差距；对照去掉偏置",
     },
@@ -154,28 +142,7 @@ def run(device="cpu", seed=0, steps=300):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -23,35 +23,19 @@ from torch.nn import functional as F
 TITLE = {"en": "YOLO-style detection in one pass", "zh": "YOLO 式单阶段目标检测"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "map50": {
-        "op": ">=",
-        "threshold": 0.76,
-        "control": "mean_box_map50",
-        "kind": "trained",
+    "trained map50 >= 0.76 > mean_box_map50": {
         "en": "mean average precision at IoU 0.5 on fresh scenes; the control gives every box the mean size",
         "zh": "新场景上 IoU 阈值 0.5 的 mAP；对照把所有框都换成平均大小",
     },
-    "iou_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "double_counted_iou_gap",
-        "kind": "parity",
+    "parity iou_gap <= 1e-5 < double_counted_iou_gap": {
         "en": "largest gap between IoU and a count of pixels; the control counts the intersection twice",
         "zh": "IoU 与逐像素计数的最大差距；对照把交集算了两次",
     },
-    "nms_mistakes": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "unsorted_nms_mistakes",
-        "kind": "parity",
+    "parity nms_mistakes <= 1e-5 < unsorted_nms_mistakes": {
         "en": "share of NMS answers that a search through all subsets disputes; the control ignores scores",
         "zh": "NMS 结果与枚举所有子集不同的比例；对照忽略得分",
     },
-    "ap_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unsorted_ap_gap",
-        "kind": "parity",
+    "parity ap_gap <= 1e-10 < unsorted_ap_gap": {
         "en": "largest gap of average precision from scikit-learn; the control ignores the scores",
         "zh": "平均精度与 scikit-learn 的最大差距；对照忽略得分",
     },
@@ -245,28 +229,7 @@ def run(device="cpu", seed=0, steps=400):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -20,35 +20,19 @@ from torch.nn import functional as F
 TITLE = {"en": "REINFORCE estimates and climbs the policy gradient", "zh": "REINFORCE：估计策略梯度并沿其上升"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "theorem_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unvisited_theorem_gap",
-        "kind": "parity",
+    "parity theorem_gap <= 1e-10 < unvisited_theorem_gap": {
         "en": "policy-gradient theorem against autograd; the control forgets how often states are visited",
         "zh": "策略梯度定理与自动求导的差距；对照忽略状态的访问频率",
     },
-    "baseline_estimate_error": {
-        "op": "<=",
-        "threshold": 0.45,
-        "control": "myopic_estimate_error",
-        "kind": "trained",
+    "trained baseline_estimate_error <= 0.45 < myopic_estimate_error": {
         "en": "relative error of the gradient from episodes; the control credits only the immediate reward",
         "zh": "由回合估计的梯度的相对误差；对照只计即时奖励",
     },
-    "baseline_variance": {
-        "op": "<=",
-        "threshold": 2.1,
-        "control": "plain_variance",
-        "kind": "trained",
+    "trained baseline_variance <= 2.1 < plain_variance": {
         "en": "variance of one episode's gradient with a value function as baseline; the control has none",
         "zh": "以价值函数为基线时单回合梯度的方差；对照无基线",
     },
-    "reinforce_return": {
-        "op": ">=",
-        "threshold": 0.35,
-        "control": "myopic_return",
-        "kind": "trained",
+    "trained reinforce_return >= 0.35 > myopic_return": {
         "en": "exact expected return after training; the control trains on immediate rewards",
         "zh": "训练后策略的精确期望回报；对照只用即时奖励训练",
     },
@@ -178,28 +162,7 @@ def run(device="cpu", seed=0, steps=150):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -24,35 +24,19 @@ from torch.nn.utils import prune
 TITLE = {"en": "Pruning 95 % of the weights", "zh": "剪掉 95% 的权重"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "magnitude_accuracy": {
-        "op": ">=",
-        "threshold": 0.71,
-        "control": "random_accuracy",
-        "kind": "trained",
+    "trained magnitude_accuracy >= 0.71 > random_accuracy": {
         "en": "test accuracy with the largest 5 % of weights, fine-tuned; the control keeps random ones",
         "zh": "保留最大的 5% 权重并微调后的测试准确率；对照随机保留同样多的权重并微调",
     },
-    "untuned_accuracy": {
-        "op": ">=",
-        "threshold": 0.65,
-        "control": "untuned_random_accuracy",
-        "kind": "trained",
+    "trained untuned_accuracy >= 0.65 > untuned_random_accuracy": {
         "en": "test accuracy right after pruning 70 % by magnitude; the control prunes as many at random",
         "zh": "按幅值剪掉 70% 权重后未微调的测试准确率；对照随机剪掉同样多的权重",
     },
-    "ticket_accuracy": {
-        "op": ">=",
-        "threshold": 0.75,
-        "control": "reinitialized_accuracy",
-        "kind": "trained",
+    "trained ticket_accuracy >= 0.75 > reinitialized_accuracy": {
         "en": "test accuracy of the mask with its initial weights, retrained; the control has new ones",
         "zh": "掩码配其初始权重重新训练的测试准确率；对照换成新的初始权重",
     },
-    "mask_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "layerwise_mask_gap",
-        "kind": "parity",
+    "parity mask_gap <= 1e-5 < layerwise_mask_gap": {
         "en": "share of mask entries unlike prune.global_unstructured; the control prunes each layer alike",
         "zh": "掩码与 prune.global_unstructured 不同的比例；对照逐层按同一比例剪枝",
     },
@@ -161,28 +145,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

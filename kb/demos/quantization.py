@@ -26,43 +26,23 @@ from torch.nn import functional as F
 TITLE = {"en": "INT8 inference and quantization-aware training", "zh": "INT8 推理与量化感知训练"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "int8_drop": {
-        "op": "<=",
-        "threshold": 0.08,
-        "control": "ptq2_drop",
-        "kind": "trained",
+    "trained int8_drop <= 0.08 < ptq2_drop": {
         "en": "test accuracy lost by quantizing to 8 bits after training; the control has 2-bit weights",
         "zh": "训练后量化到 8 位损失的测试准确率；对照为 2 位权重",
     },
-    "qat2_accuracy": {
-        "op": ">=",
-        "threshold": 0.77,
-        "control": "ptq2_accuracy",
-        "kind": "trained",
+    "trained qat2_accuracy >= 0.77 > ptq2_accuracy": {
         "en": "test accuracy of 2-bit weights trained with rounding; the control is rounded after training",
         "zh": "2 位权重经量化感知训练后的测试准确率；对照为训练后量化",
     },
-    "step_error": {
-        "op": "<=",
-        "threshold": 0.75,
-        "control": "truncation_step_error",
-        "kind": "trained",
+    "trained step_error <= 0.75 < truncation_step_error": {
         "en": "largest error of a quantized weight, in steps; the control truncates instead of rounding",
         "zh": "量化后权重的最大误差（以步长计）；对照用截断代替就近舍入",
     },
-    "integer_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "int16_gap",
-        "kind": "parity",
+    "parity integer_gap <= 1e-10 < int16_gap": {
         "en": "gap of integer inference to the dequantized net; the control overflows an int16 accumulator",
         "zh": "整数推理与反量化网络之差；对照用 int16 累加器而溢出",
     },
-    "torch_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "truncation_torch_gap",
-        "kind": "parity",
+    "parity torch_gap <= 1e-5 < truncation_torch_gap": {
         "en": "gap to torch.fake_quantize_per_channel_affine; the control truncates instead of rounding",
         "zh": "与 torch.fake_quantize_per_channel_affine 之差；对照用截断代替就近舍入",
     },
@@ -187,28 +167,7 @@ def run(device="cpu", seed=0, steps=400):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -20,27 +20,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Matrix factorization recommends what averages miss", "zh": "矩阵分解：推荐均值看不出的偏好"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "factor_error": {
-        "op": "<=",
-        "threshold": 0.8,
-        "control": "average_error",
-        "kind": "trained",
+    "trained factor_error <= 0.8 < average_error": {
         "en": "root mean squared error on unseen ratings; the control has habits and averages only",
         "zh": "在未见评分上的均方根误差；对照只有用户与影片的均值偏置",
     },
-    "factor_precision": {
-        "op": ">=",
-        "threshold": 0.68,
-        "control": "average_precision",
-        "kind": "trained",
+    "trained factor_precision >= 0.68 > average_precision": {
         "en": "share of ten recommended unseen films in a user's own top tenth; the control: averages",
         "zh": "推荐的十部未看影片中，真正属于该用户前 10% 的比例；对照按均值推荐",
     },
-    "newcomer_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unpenalized_newcomer_gap",
-        "kind": "parity",
+    "parity newcomer_gap <= 1e-10 < unpenalized_newcomer_gap": {
         "en": "a newcomer's vector in closed form against scikit-learn's Ridge; the control has no penalty",
         "zh": "新用户向量的闭式解与 scikit-learn 岭回归的差距；对照没有惩罚项",
     },
@@ -126,28 +114,7 @@ def run(device="cpu", seed=0, steps=250):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

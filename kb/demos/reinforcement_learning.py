@@ -21,27 +21,15 @@ from torch import Tensor
 TITLE = {"en": "Q-learning needs exploration", "zh": "Q 学习离不开探索"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "explorer_share": {
-        "op": ">=",
-        "threshold": 0.63,
-        "control": "greedy_share",
-        "kind": "trained",
+    "trained explorer_share >= 0.63 > greedy_share": {
         "en": "value of the learned policy as a share of the optimum; the control never explores",
         "zh": "学到的策略的价值占最优价值的比例；对照从不探索",
     },
-    "explorer_reward": {
-        "op": ">=",
-        "threshold": 0.075,
-        "control": "random_walker_reward",
-        "kind": "trained",
+    "trained explorer_reward >= 0.075 > random_walker_reward": {
         "en": "reward per move in the last quarter of learning; the control keeps walking at random",
         "zh": "学习最后四分之一阶段每步的奖励；对照始终随机行走",
     },
-    "bellman_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "averaged_bellman_gap",
-        "kind": "parity",
+    "parity bellman_gap <= 1e-10 < averaged_bellman_gap": {
         "en": "value iteration against the linear solution of its policy; the control averages over actions",
         "zh": "价值迭代与其贪心策略线性方程解的差距；对照对动作取平均而非最大",
     },
@@ -132,28 +120,7 @@ def run(device="cpu", seed=0, steps=3000):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

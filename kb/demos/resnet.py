@@ -22,35 +22,19 @@ from torch.nn import functional as F
 TITLE = {"en": "ResNet trains where a plain deep net degrades", "zh": "ResNet 在普通深层网络退化时仍能训练"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "residual_loss": {
-        "op": "<=",
-        "threshold": 0.55,
-        "control": "plain_loss",
-        "kind": "trained",
+    "trained residual_loss <= 0.55 < plain_loss": {
         "en": "training loss of 25 residual layers; the control is the same network without the connections",
         "zh": "25 层残差网络的训练损失；对照为去掉残差连接的同一网络",
     },
-    "shallow_loss": {
-        "op": "<=",
-        "threshold": 0.5,
-        "control": "plain_loss",
-        "kind": "trained",
+    "trained shallow_loss <= 0.5 < plain_loss": {
         "en": "degradation: training loss of 5 plain layers; the control has 25 plain layers",
         "zh": "退化问题：5 层普通网络的训练损失；对照为 25 层普通网络",
     },
-    "plain_gradient": {
-        "op": ">=",
-        "threshold": 0.8,
-        "control": "unnormalized_gradient",
-        "kind": "trained",
+    "trained plain_gradient >= 0.8 > unnormalized_gradient": {
         "en": "gradient norm of the first of 25 plain layers, untrained; the control skips the normalization",
         "zh": "25 层普通网络训练开始时首层的梯度范数；对照去掉批归一化",
     },
-    "identity_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "plain_identity_gap",
-        "kind": "parity",
+    "parity identity_gap <= 1e-5 < plain_identity_gap": {
         "en": "a residual block whose last scale is zero, against the identity; the control is a plain block",
         "zh": "末端缩放为零的残差块与恒等映射的差距；对照没有残差连接",
     },
@@ -149,28 +133,7 @@ def run(device="cpu", seed=0, steps=120):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

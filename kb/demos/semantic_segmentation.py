@@ -24,27 +24,15 @@ from torch.nn import functional as F
 TITLE = {"en": "U-Net labels every pixel", "zh": "U-Net 为每个像素分类"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "miou": {
-        "op": ">=",
-        "threshold": 0.885,
-        "control": "miou_without_skips",
-        "kind": "trained",
+    "trained miou >= 0.885 > miou_without_skips": {
         "en": "mean IoU of the three classes on fresh scans; the control's skip connections carry zeros",
         "zh": "新扫描上三类的平均 IoU；对照的跳跃连接只传零",
     },
-    "lesion_iou": {
-        "op": ">=",
-        "threshold": 0.73,
-        "control": "brightness_lesion_iou",
-        "kind": "trained",
+    "trained lesion_iou >= 0.73 > brightness_lesion_iou": {
         "en": "IoU of the lesions on fresh scans; the control gives each brightness its most frequent label",
         "zh": "新扫描上病灶的 IoU；对照按亮度取最常见的类别",
     },
-    "miou_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "accuracy_gap",
-        "kind": "parity",
+    "parity miou_gap <= 1e-10 < accuracy_gap": {
         "en": "mean IoU from the confusion matrix against scikit-learn; the control is the pixel accuracy",
         "zh": "由混淆矩阵得到的平均 IoU 与 scikit-learn 的差距；对照为像素准确率",
     },
@@ -178,28 +166,7 @@ def run(device="cpu", seed=0, steps=250):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

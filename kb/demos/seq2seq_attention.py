@@ -23,19 +23,11 @@ from torch.nn import functional as F
 TITLE = {"en": "Translation needs to look back", "zh": "翻译需要回看原文"}
 CPU_SECONDS = 6
 CLAIMS = {
-    "attention_accuracy": {
-        "op": ">=",
-        "threshold": 0.65,
-        "control": "code_accuracy",
-        "kind": "trained",
+    "trained attention_accuracy >= 0.65 > code_accuracy": {
         "en": "words right for 14-word sentences; the control, trained as long, has no attention",
         "zh": "14 词句子译文中正确词的比例；对照训练同样久但没有注意力",
     },
-    "context_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "scaled_context_gap",
-        "kind": "parity",
+    "parity context_gap <= 1e-10 < scaled_context_gap": {
         "en": "gap to F.scaled_dot_product_attention with scale 1 in f64; the control keeps its 1/sqrt(d)",
         "zh": "与 scale=1 的 F.scaled_dot_product_attention 的差距（f64）；对照保留 1/sqrt(d)",
     },
@@ -141,28 +133,7 @@ def run(device="cpu", seed=0, steps=450):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

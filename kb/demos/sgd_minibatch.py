@@ -22,43 +22,23 @@ from torch.nn import functional as F
 TITLE = {"en": "Batch, mini-batch and stochastic gradient descent", "zh": "批量、小批量与随机梯度下降"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "minibatch_loss": {
-        "op": "<=",
-        "threshold": 0.1,
-        "control": "full_batch_loss",
-        "kind": "trained",
+    "trained minibatch_loss <= 0.1 < full_batch_loss": {
         "en": "training loss of mini-batch SGD; control: full batch, as many epochs, both at their best rates",
         "zh": "小批量 SGD 的训练损失；对照为轮数相同的批量梯度下降，各取最优学习率",
     },
-    "decayed_excess": {
-        "op": "<=",
-        "threshold": 0.009,
-        "control": "constant_excess",
-        "kind": "trained",
+    "trained decayed_excess <= 0.009 < constant_excess": {
         "en": "excess loss of SGD on a noisy stream, rate decaying as 1/t; the control: best constant rate",
         "zh": "噪声数据流上学习率按 1/t 衰减时 SGD 的超额损失；对照为最好的恒定学习率",
     },
-    "stable_log10": {
-        "op": "<=",
-        "threshold": 0.0,
-        "control": "unstable_log10",
-        "kind": "trained",
+    "trained stable_log10 <= 0.0 < unstable_log10": {
         "en": "log10 of the loss change in 200 steps at 1.9 / (largest curvature); the control steps at 2.1",
         "zh": "学习率为 1.9 / 最大曲率时 200 步前后损失之比的 log10；对照取 2.1 / 最大曲率",
     },
-    "epoch_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unweighted_gap",
-        "kind": "parity",
+    "parity epoch_gap <= 1e-10 < unweighted_gap": {
         "en": "mean gradient of an epoch against the full one; the control weights all batches alike",
         "zh": "一轮内小批量梯度的均值与全量梯度之差；对照不按批大小加权",
     },
-    "variance_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "without_replacement_gap",
-        "kind": "parity",
+    "parity variance_gap <= 1e-10 < without_replacement_gap": {
         "en": "variance over all pairs against half that of singles; the control draws no example twice",
         "zh": "所有样本对的梯度方差与单样本方差一半之差；对照为不放回抽样",
     },
@@ -155,28 +135,7 @@ def run(device="cpu", seed=0, steps=20):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -22,19 +22,11 @@ from torch.nn import functional as F
 TITLE = {"en": "CTC recognizes speech without alignments", "zh": "CTC 无需对齐即可识别语音"}
 CPU_SECONDS = 5
 CLAIMS = {
-    "ctc_error_rate": {
-        "op": "<=",
-        "threshold": 0.2,
-        "control": "even_error_rate",
-        "kind": "trained",
+    "trained ctc_error_rate <= 0.2 < even_error_rate": {
         "en": "phoneme error rate on fresh utterances; the control is trained on an even alignment",
         "zh": "新语句上的音素错误率；对照按均匀对齐逐帧训练",
     },
-    "ctc_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "skipping_gap",
-        "kind": "parity",
+    "parity ctc_gap <= 1e-10 < skipping_gap": {
         "en": "gap of the loss to F.ctc_loss in f64; the control lets equal neighbours merge without a blank",
         "zh": "损失与 F.ctc_loss 的差距（f64）；对照允许相同的相邻标签之间没有空白",
     },
@@ -212,28 +204,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -24,27 +24,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Tables: scale the numbers, embed the categories", "zh": "表格数据：数值要标准化，类别要嵌入"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "wine_steps": {
-        "op": "<=",
-        "threshold": 40,
-        "control": "raw_wine_steps",
-        "kind": "trained",
+    "trained wine_steps <= 40 < raw_wine_steps": {
         "en": "steps until 95% of the training wines are right; the control: raw columns, the best of three rates",
         "zh": "训练集葡萄酒 95% 判对所需的步数；对照用原始列，取三种学习率中最好者",
     },
-    "loan_accuracy": {
-        "op": ">=",
-        "threshold": 0.77,
-        "control": "numbered_loan_accuracy",
-        "kind": "trained",
+    "trained loan_accuracy >= 0.77 > numbered_loan_accuracy": {
         "en": "accuracy on unseen loans with a learned vector per town; the control has its number, scaled",
         "zh": "为每个城镇学习向量时在未见贷款上的准确率；对照把城镇编号当作数值",
     },
-    "scaler_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "sample_scaler_gap",
-        "kind": "parity",
+    "parity scaler_gap <= 1e-10 < sample_scaler_gap": {
         "en": "standardized columns against scikit-learn's StandardScaler; the control divides by n - 1",
         "zh": "标准化结果与 scikit-learn StandardScaler 的差距；对照方差除以 n − 1",
     },
@@ -144,28 +132,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

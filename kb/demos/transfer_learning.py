@@ -24,19 +24,11 @@ from torch.nn import functional as F
 TITLE = {"en": "Pre-training lets few labels go further", "zh": "预训练让少量标签更有用"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "fine_tuned_accuracy": {
-        "op": ">=",
-        "threshold": 0.53,
-        "control": "scratch_accuracy",
-        "kind": "trained",
+    "trained fine_tuned_accuracy >= 0.53 > scratch_accuracy": {
         "en": "accuracy on new digits after fine-tuning on ten of each; the control trains from scratch",
         "zh": "每类十个样本微调后在新数字上的准确率；对照从零训练",
     },
-    "frozen_accuracy": {
-        "op": ">=",
-        "threshold": 0.48,
-        "control": "untrained_frozen_accuracy",
-        "kind": "trained",
+    "trained frozen_accuracy >= 0.48 > untrained_frozen_accuracy": {
         "en": "accuracy of a linear head on frozen features; the control's features are untrained",
         "zh": "冻结特征上线性头的准确率；对照的特征未经训练",
     },
@@ -127,28 +119,7 @@ def run(device="cpu", seed=0, steps=1000):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

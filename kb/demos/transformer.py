@@ -22,35 +22,19 @@ from torch.nn import functional as F
 TITLE = {"en": "Transformer reverses a sequence", "zh": "Transformer 反转序列"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "exact_match": {
-        "op": ">=",
-        "threshold": 0.5,
-        "control": "no_position_exact_match",
-        "kind": "trained",
+    "trained exact_match >= 0.5 > no_position_exact_match": {
         "en": "fresh sequences written without an error; the control has no positional encoding",
         "zh": "完全写对的新序列比例；对照没有位置编码",
     },
-    "stack_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "post_norm_gap",
-        "kind": "parity",
+    "parity stack_gap <= 1e-10 < post_norm_gap": {
         "en": "gap to torch.nn.Transformer in f64; the control normalizes after each block, not before",
         "zh": "与 torch.nn.Transformer 的差距（f64）；对照在每个子层之后而非之前做归一化",
     },
-    "permutation_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "position_permutation_gap",
-        "kind": "parity",
+    "parity permutation_gap <= 1e-10 < position_permutation_gap": {
         "en": "encoder of a permuted input against the permuted encoding (f64); the control has positions",
         "zh": "打乱输入后的编码与打乱后的编码之差（f64）；对照带位置编码",
     },
-    "leak": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unmasked_leak",
-        "kind": "parity",
+    "parity leak <= 1e-10 < unmasked_leak": {
         "en": "change of earlier outputs when the last written symbol changes (f64); the control has no mask",
         "zh": "改动最后一个已写符号时此前输出的变化（f64）；对照没有因果掩码",
     },
@@ -204,28 +188,7 @@ def run(device="cpu", seed=0, steps=200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

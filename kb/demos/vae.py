@@ -21,27 +21,15 @@ from torch.nn import functional as F
 TITLE = {"en": "VAE: a latent space to sample from", "zh": "VAE：可以采样的隐空间"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "negative_elbo": {
-        "op": "<=",
-        "threshold": 21.4,
-        "control": "independent_nll",
-        "kind": "trained",
+    "trained negative_elbo <= 21.4 < independent_nll": {
         "en": "-ELBO of held-out digits in nats; the control is the likelihood of independent pixels",
         "zh": "留出集数字的 -ELBO（单位 nat）；对照为各像素独立时的负对数似然",
     },
-    "prior_distance": {
-        "op": "<=",
-        "threshold": 0.19,
-        "control": "autoencoder_distance",
-        "kind": "trained",
+    "trained prior_distance <= 0.19 < autoencoder_distance": {
         "en": "energy distance of decoded prior samples from held-out digits; the control is an autoencoder",
         "zh": "先验样本解码后与留出集数字的能量距离；对照为普通自编码器",
     },
-    "kl_gap": {
-        "op": "<=",
-        "threshold": 1e-5,
-        "control": "reversed_kl_gap",
-        "kind": "parity",
+    "parity kl_gap <= 1e-5 < reversed_kl_gap": {
         "en": "largest relative gap of the KL term from torch.distributions; the control swaps its arguments",
         "zh": "KL 项与 torch.distributions 的最大相对差距；对照交换了 KL 的两个参数",
     },
@@ -146,28 +134,7 @@ def run(device="cpu", seed=0, steps=1200):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -25,43 +25,23 @@ from torch.nn import functional as F
 TITLE = {"en": "Gradients vanish or explode geometrically", "zh": "梯度呈几何级数消失或爆炸"}
 CPU_SECONDS = 4
 CLAIMS = {
-    "residual_gradient_ratio": {
-        "op": ">=",
-        "threshold": 0.1,
-        "control": "sigmoid_gradient_ratio",
-        "kind": "trained",
+    "trained residual_gradient_ratio >= 0.1 > sigmoid_gradient_ratio": {
         "en": "gradient norm of layer 1 over layer 20 before training; the control is the sigmoid stack",
         "zh": "训练前第 1 层与第 20 层的梯度范数之比；对照为 sigmoid 堆叠",
     },
-    "residual_accuracy": {
-        "op": ">=",
-        "threshold": 0.6,
-        "control": "sigmoid_accuracy",
-        "kind": "trained",
+    "trained residual_accuracy >= 0.6 > sigmoid_accuracy": {
         "en": "accuracy on held-out digits after the same training; the control is the sigmoid stack",
         "zh": "相同训练后在留出集数字上的准确率；对照为 sigmoid 堆叠",
     },
-    "clipped_mse": {
-        "op": "<=",
-        "threshold": 0.55,
-        "control": "unclipped_mse",
-        "kind": "trained",
+    "trained clipped_mse <= 0.55 < unclipped_mse": {
         "en": "median squared error of 8 RNNs with clipping; the control is the best of 3 rates without",
         "zh": "8 个 RNN 裁剪梯度后的均方误差中位数；对照为不裁剪时三种学习率的最好值",
     },
-    "law_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "gaussian_law_gap",
-        "kind": "parity",
+    "parity law_gap <= 1e-10 < gaussian_law_gap": {
         "en": "relative gap to r**T (f64); the control is a Gaussian matrix of spectral radius r",
         "zh": "梯度与 r**T 的相对差距（f64）；对照为谱半径同为 r 的高斯矩阵",
     },
-    "clip_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "local_clip_gap",
-        "kind": "parity",
+    "parity clip_gap <= 1e-10 < local_clip_gap": {
         "en": "gap to torch's clip_grad_norm_ in f64; the control clips each tensor by its own norm",
         "zh": "与 torch 的 clip_grad_norm_ 的差距（f64）；对照对每个张量按各自范数裁剪",
     },
@@ -217,28 +197,7 @@ def run(device="cpu", seed=0, steps=250):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

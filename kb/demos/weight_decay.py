@@ -20,51 +20,27 @@ from torch import Tensor
 TITLE = {"en": "L1, L2 and decoupled weight decay", "zh": "L1、L2 与解耦权重衰减"}
 CPU_SECONDS = 1
 CLAIMS = {
-    "l1_error": {
-        "op": "<=",
-        "threshold": 0.28,
-        "control": "l2_error",
-        "kind": "trained",
+    "trained l1_error <= 0.28 < l2_error": {
         "en": "relative test error of L1 regression when 8 of 100 features matter; the control is L2",
         "zh": "100 个特征中 8 个有用时 L1 回归的相对测试误差；对照为 L2",
     },
-    "l2_error": {
-        "op": "<=",
-        "threshold": 0.58,
-        "control": "plain_error",
-        "kind": "trained",
+    "trained l2_error <= 0.58 < plain_error": {
         "en": "relative test error of L2 regression; the control is the same regression without a penalty",
         "zh": "L2 回归的相对测试误差；对照为无惩罚的同一回归",
     },
-    "l1_zeros": {
-        "op": ">=",
-        "threshold": 0.29,
-        "control": "l2_zeros",
-        "kind": "trained",
+    "trained l1_zeros >= 0.29 > l2_zeros": {
         "en": "share of the useless features whose weight L1 sets to exactly zero; the control is L2",
         "zh": "无用特征中被 L1 精确置零的比例；对照为 L2",
     },
-    "adamw_evenness": {
-        "op": ">=",
-        "threshold": 0.53,
-        "control": "adam_l2_evenness",
-        "kind": "trained",
+    "trained adamw_evenness >= 0.53 > adam_l2_evenness": {
         "en": "AdamW's shrinkage under large over that under small gradients; the control is Adam with L2",
         "zh": "AdamW 对大梯度权重与小梯度权重的收缩之比；对照为带 L2 的 Adam",
     },
-    "adamw_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "adam_l2_gap",
-        "kind": "parity",
+    "parity adamw_gap <= 1e-10 < adam_l2_gap": {
         "en": "gap of the hand-written step to torch.optim.AdamW; the control is Adam with an L2 penalty",
         "zh": "手写更新与 torch.optim.AdamW 的差距；对照为带 L2 惩罚的 Adam",
     },
-    "sgd_gap": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "adam_decay_gap",
-        "kind": "parity",
+    "parity sgd_gap <= 1e-10 < adam_decay_gap": {
         "en": "gap between L2 and weight decay after 50 steps of SGD; the control is the same gap under Adam",
         "zh": "SGD 50 步后 L2 与权重衰减的差距；对照为 Adam 下的同一差距",
     },
@@ -179,28 +155,7 @@ def run(device="cpu", seed=0, steps=1500):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

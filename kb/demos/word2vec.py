@@ -22,27 +22,15 @@ from torch.nn import functional as F
 TITLE = {"en": "Word2vec solves analogies", "zh": "Word2vec 求解词语类比"}
 CPU_SECONDS = 2
 CLAIMS = {
-    "analogy_accuracy": {
-        "op": ">=",
-        "threshold": 0.53,
-        "control": "shuffled_analogy_accuracy",
-        "kind": "trained",
+    "trained analogy_accuracy >= 0.53 > shuffled_analogy_accuracy": {
         "en": "analogies solved by vector arithmetic; the control's words are shuffled across all sentences",
         "zh": "用向量加减求对的类比比例；对照的语料把所有词跨句打乱",
     },
-    "pmi_correlation": {
-        "op": ">=",
-        "threshold": 0.55,
-        "control": "count_correlation",
-        "kind": "trained",
+    "trained pmi_correlation >= 0.55 > count_correlation": {
         "en": "correlation of the vectors' products with PMI; the control is that with log counts",
         "zh": "向量内积与点互信息的相关系数；对照为与对数共现次数的相关系数",
     },
-    "optimum_gradient": {
-        "op": "<=",
-        "threshold": 1e-10,
-        "control": "unshifted_gradient",
-        "kind": "parity",
+    "parity optimum_gradient <= 1e-10 < unshifted_gradient": {
         "en": "relative gradient of the expected loss at PMI - log k (f64); the control leaves out log k",
         "zh": "期望损失在 PMI - log k 处的相对梯度（f64）；对照去掉 log k",
     },
@@ -183,28 +171,7 @@ def run(device="cpu", seed=0, steps=800):
     }
 
 
-if __name__ == "__main__":  # alone, with torch only: the points, then each claim beside its control
-    import argparse
-    import inspect
-    import operator
-    import sys
+if __name__ == "__main__":
+    from _exam import sit
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for option, given in inspect.signature(run).parameters.items():
-        parser.add_argument(f"--{option}", type=type(given.default), default=given.default)
-    torch.set_num_threads(1)
-    running, meets, failed = run(**vars(parser.parse_args())), {"<=": operator.le, ">=": operator.ge}, 0
-    try:
-        while True:
-            print("{:4.0%} {}".format(*next(running)))
-    except StopIteration as end:
-        measured = end.value[0]
-    for name, claim in CLAIMS.items():
-        value, control = measured[name], measured[claim["control"]] if "control" in claim else float("nan")
-        met, fooled = (meets[claim["op"]](number, claim["threshold"]) for number in (value, control))
-        sound = met and not fooled and control == control  # a control that is nan proves nothing
-        verdict = "timed" if claim["kind"] == "timing" else "holds" if sound else "FAILS"
-        failed += verdict == "FAILS"
-        print(f"{verdict}: {name} = {value:.4g} {claim['op']} {claim['threshold']}, ", end="")
-        print(f"control {control:.4g} ({claim['en']})")
-    sys.exit(failed > 0)
+    sit(run, CLAIMS)

@@ -19,6 +19,17 @@ def draw(figures: Mapping[str, Figure], heading: str) -> bytes:
     Raises:
         ValueError: a figure of an unknown kind; a defect of the demo.
     """
+    buffer = io.BytesIO()
+    compose(figures, heading).savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
+
+
+def compose(figures: Mapping[str, Figure], heading: str) -> Any:
+    """What `draw` draws, as a Figure of matplotlib: one row a figure of the report.
+
+    Raises:
+        ValueError: a figure of an unknown kind; a defect of the demo.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
@@ -32,9 +43,7 @@ def draw(figures: Mapping[str, Figure], heading: str) -> bytes:
             raise ValueError(f"unknown figure kind {figure['kind']!r}")
         row.suptitle(title, fontsize=10)
         _KINDS[figure["kind"]](row, figure)
-    buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+    return canvas
 
 
 def _height(figure: Figure) -> float:

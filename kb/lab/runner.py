@@ -1,46 +1,33 @@
 """Demos: what they declare, how they run, and whether their claims hold.
 
 A demo is a file in kb/demos that stands alone. Its TITLE and CLAIMS are literals, so that listing hundreds of demos
-imports none of them; its `run` is a generator that yields points and returns measurements and figures.
+imports none of them; its `run` is a generator that yields points and returns measurements and figures. Its claims are
+read and judged by the exam that it sits when it runs alone.
 """
 
 from __future__ import annotations
 
 import ast
-import operator
+import runpy
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from kb.demos import _exam
 from kb.language.text import Bilingual
 from kb.paths import DEMOS
 
-OPERATORS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
 QUICK = 10
 """`--quick` runs a tenth of the steps; only parity is judged then."""
 
-Points = Mapping[str, float]
-Listener = Callable[[float, Points], None]
-
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A declared statement: `measured[name] op threshold`; by the same rule the control must fail."""
+class Claim(_exam.Rule):
+    """A rule, and what a value that meets it shows."""
 
-    name: str
-    op: str
-    threshold: float
-    kind: str
-    control: str | None
     says: Bilingual
-
-    def met_by(self, value: float) -> bool:
-        """Whether a value satisfies the rule; nan never does."""
-        return OPERATORS[self.op](value, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +45,7 @@ class Demo:
     @property
     def missing(self) -> list[str]:
         """Commands that install the optional packages which are not here."""
-        return [command for package, command in self.needs.items() if find_spec(package) is None]
+        return _exam.lacking(self.needs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +73,19 @@ class Report:
     wall_seconds: float
 
     @property
+    def outcome(self) -> bool | None:
+        """Whether all that was judged holds; None where nothing was."""
+        return _exam.outcome(verdict.holds for verdict in self.verdicts)
+
+    @property
     def holds(self) -> bool:
-        """No claim that was judged failed."""
-        return all(verdict.holds is not False for verdict in self.verdicts)
+        """Something was judged, and all of it holds."""
+        return self.outcome is True
+
+    @property
+    def exit_code(self) -> int:
+        """What a process ends with that ran this demo alone."""
+        return _exam.EXIT_CODES[self.outcome]
 
     def to_json(self) -> dict[str, Any]:
         """The stable form of `kb demo --json`."""
@@ -119,6 +116,24 @@ class Report:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A demo that has no report: it lacks a package, or it raised."""
+
+    demo: Demo
+    why: Literal["skipped", "error"]
+    detail: str
+
+    @property
+    def exit_code(self) -> int:
+        """What `kb demo` ends with for it alone."""
+        return 3 if self.why == "skipped" else 1
+
+    def to_json(self) -> dict[str, str]:
+        """The stable form of `kb demo --all --json`."""
+        return {"demo": self.demo.id, self.why: self.detail}
+
+
 def demo_ids() -> set[str]:
     """The ids of all demos, without opening one."""
     return {path.stem.replace("_", "-") for path in DEMOS.glob("[!_]*.py")}
@@ -128,7 +143,7 @@ def read_demo(path: Path) -> Demo:
     """What a demo declares, read from its source without running it.
 
     Raises:
-        ValueError: a declaration is missing or not a literal; a defect of the demo.
+        ValueError: a declaration is missing, not a literal, or no claim; a defect of the demo.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     assigned = (node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name))
@@ -137,11 +152,10 @@ def read_demo(path: Path) -> Demo:
     if run is None or not {"TITLE", "CLAIMS"} <= values.keys():
         raise ValueError(f"{path}: a demo declares TITLE, CLAIMS and run")
     title = ast.literal_eval(values["TITLE"])
-    claims = ast.literal_eval(values["CLAIMS"])
     return Demo(
         id=path.stem.replace("_", "-"),
         title=Bilingual(title["en"], title["zh"]),
-        claims=tuple(_claim(name, declared) for name, declared in claims.items()),
+        claims=_claims(path, ast.literal_eval(values["CLAIMS"])),
         steps=int(ast.literal_eval(run.args.defaults[-1])),
         cpu_seconds=float(ast.literal_eval(values["CPU_SECONDS"])) if "CPU_SECONDS" in values else 10.0,
         needs=ast.literal_eval(values["NEEDS"]) if "NEEDS" in values else {},
@@ -149,9 +163,12 @@ def read_demo(path: Path) -> Demo:
     )
 
 
-def _claim(name: str, declared: dict[str, Any]) -> Claim:
-    says = Bilingual(declared["en"], declared["zh"])
-    return Claim(name, declared["op"], declared["threshold"], declared["kind"], declared.get("control"), says)
+def _claims(path: Path, declared: Mapping[str, Mapping[str, str]]) -> tuple[Claim, ...]:
+    try:
+        rules = {_exam.read_rule(chain): says for chain, says in declared.items()}
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from None
+    return tuple(Claim(**asdict(rule), says=Bilingual(says["en"], says["zh"])) for rule, says in rules.items())
 
 
 def demo_named(id: str) -> Demo:
@@ -170,7 +187,7 @@ def run_demo(
     device: str = "cpu",
     seed: int = 0,
     steps: int | None = None,
-    listen: Listener = lambda *_: None,
+    listen: _exam.Listener = lambda *_: None,
 ) -> Report:
     """Run a demo on one thread and judge its claims.
 
@@ -179,49 +196,18 @@ def run_demo(
         steps: The budget; None for the default. Below the default, trained claims are not judged.
         listen: Called with every point: the share that is done, and the series' values.
     """
-    _prepare(device)
+    _exam.prepare(device)
     budget = demo.steps if steps is None else steps
     start, wall = time.process_time(), time.perf_counter()
-    points = import_module(f"kb.demos.{demo.path.stem}").run(device=device, seed=seed, steps=budget)
-    measured, figures = _drain(points, listen)
+    points = runpy.run_path(str(demo.path))["run"](device=device, seed=seed, steps=budget)
+    returned, figures = _exam.drain(points, listen)
+    measured = {name: float(value) for name, value in returned.items()}
     spent = time.process_time() - start, time.perf_counter() - wall
     verdicts = tuple(judge(claim, measured, full=budget >= demo.steps) for claim in demo.claims)
     return Report(demo, device, seed, budget, verdicts, measured, figures, *spent)
 
 
-def _prepare(device: str) -> None:
-    """One thread, full precision, the same numbers every time."""
-    import os
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS sums in varying order
-    import torch
-
-    torch.set_num_threads(1)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = device.startswith("cuda")
-
-
-def _drain(points: Iterator[tuple[float, Points]], listen: Listener) -> tuple[dict[str, float], dict[str, Any]]:
-    while True:
-        try:
-            listen(*next(points))
-        except StopIteration as end:
-            measured, figures = end.value
-            return {name: float(value) for name, value in measured.items()}, figures
-
-
 def judge(claim: Claim, measured: Mapping[str, float], *, full: bool = True) -> Verdict:
-    """Whether a claim holds: its value meets the rule, and its control, by the same rule, does not.
-
-    Timing is never judged; what is trained, only at the full budget. A value or control that the demo declared and did
-    not report is a failure.
-    """
-    value = measured.get(claim.name)
+    """A claim with what was measured for it, and the exam's verdict."""
     control = measured.get(claim.control) if claim.control else None
-    if claim.kind == "timing" or (claim.kind == "trained" and not full):
-        return Verdict(claim, value, control, None)
-    if value is None or control is None or control != control:
-        return Verdict(claim, value, control, False)
-    return Verdict(claim, value, control, claim.met_by(value) and not claim.met_by(control))
+    return Verdict(claim, measured.get(claim.name), control, _exam.judge(claim, measured, full=full))

@@ -10,15 +10,19 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kb.lab.runner import Demo, Report, Verdict
+from kb.lab.runner import Demo, Report, Unfinished, Verdict
 from kb.language.text import Bilingual, Language
 from kb.show.card import Flow
-from kb.show.plain import printable
+from kb.show.plain import one_line, printable
 
 VERDICTS = {
     True: (Bilingual("holds", "成立"), "bold green"),
     False: (Bilingual("FAILS", "不成立"), "bold red"),
     None: (Bilingual("not judged", "未判定"), "dim"),
+}
+UNFINISHED = {
+    "skipped": (Bilingual("skipped", "跳过"), "yellow"),
+    "error": (Bilingual("error", "出错"), "bold red"),
 }
 COLUMNS = (
     Bilingual("claim", "论断"),
@@ -96,7 +100,12 @@ def render_demos(demos: Iterable[Demo], language: Language) -> Table:
     return table
 
 
-def render_summary(results: Sequence[tuple[Demo, Report | str]], language: Language) -> Table:
+def result_said(result: Report | Unfinished) -> tuple[Bilingual, str]:
+    """What one demo of many came to, in a word and its style."""
+    return UNFINISHED[result.why] if isinstance(result, Unfinished) else VERDICTS[result.outcome]
+
+
+def render_summary(results: Sequence[Report | Unfinished], language: Language) -> Table:
     """`kb demo --all`: one line a demo, the failures named."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in (
@@ -106,18 +115,16 @@ def render_summary(results: Sequence[tuple[Demo, Report | str]], language: Langu
         "论断" if language == "zh" else "claims",
     ):
         table.add_column(name, no_wrap=name != "claims", justify="right" if name == "CPU s" else "left")
-    for demo, result in results:
-        if isinstance(result, str):
-            table.add_row(
-                demo.id,
-                Text("跳过" if language == "zh" else "skipped", style="yellow"),
-                "",
-                printable(result),
-            )
-            continue
-        said, style = VERDICTS[result.holds]
-        judged = [verdict for verdict in result.verdicts if verdict.holds is not None]
-        failed = [verdict.claim.name for verdict in judged if not verdict.holds]
-        claims = ", ".join(failed) if failed else f"{len(judged)}/{len(judged)}"
-        table.add_row(demo.id, Text(said.of(language), style=style), f"{result.cpu_seconds:.1f}", claims)
+    for result in results:
+        said, style = result_said(result)
+        table.add_row(result.demo.id, Text(said.of(language), style=style), *_details(result))
     return table
+
+
+def _details(result: Report | Unfinished) -> tuple[str, str | Text]:
+    """CPU seconds, and the claims that failed or how many hold; for a demo without a report, why it has none."""
+    if isinstance(result, Unfinished):
+        return "", Text(one_line(result.detail))
+    judged = [verdict for verdict in result.verdicts if verdict.holds is not None]
+    failed = [verdict.claim.name for verdict in judged if not verdict.holds]
+    return f"{result.cpu_seconds:.1f}", ", ".join(failed) if failed else f"{len(judged)}/{len(judged)}"

@@ -7,22 +7,22 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from kb.cli.app import both
+from kb.cli.options import DEVICE, FILE, JSON, both
 from kb.cli.session import Session
 from kb.cli.target import check_target, is_stdout, is_stream, write_to
 from kb.devices import choose_device
 from kb.errors import KbError
-from kb.lab.runner import QUICK, Demo, Report, all_demos, demo_ids, demo_named, run_demo
+from kb.lab.runner import QUICK, Demo, Report, Unfinished, all_demos, demo_ids, demo_named, run_demo
 from kb.language.surface import fold
 from kb.language.text import Bilingual
 
@@ -48,12 +48,9 @@ def command(
     session: Session,
     name: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME…", help=both("A concept or a demo id.", "概念名或演示 id。")),
+        typer.Argument(metavar=both("NAME…", "名称…"), help=both("A concept or a demo id.", "概念名或演示 id。")),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
-    ] = "",
+    device: DEVICE = "",
     seed: Annotated[
         int,
         typer.Option(
@@ -76,12 +73,12 @@ def command(
             help=both("A tenth of the steps; judges only identities.", "只跑十分之一步数，仅判定恒等式。"),
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
     plot: Annotated[
         Path | None,
         typer.Option(
             "--plot",
-            metavar="FILE",
+            metavar=FILE,
             help=both("Draw the figures as PNG.", "把图画成 PNG。"),
             show_default=False,
         ),
@@ -91,7 +88,7 @@ def command(
         Path | None,
         typer.Option(
             "--eject",
-            metavar="FILE",
+            metavar=FILE,
             help=both("Write the code to a file of yours.", "把代码写到文件。"),
             show_default=False,
         ),
@@ -161,16 +158,24 @@ def _list(session: Session, as_json: bool) -> int:
 
 
 def _show_code(session: Session, demo: Demo, target: Path | None) -> int:
+    if target is not None:
+        return _eject(session, demo, target)
     source = demo.path.read_text(encoding="utf-8")
-    if target is None:
-        if not session.console.is_terminal:
-            print(source, end="")
-            return 0
-        from rich.syntax import Syntax
-
-        session.print(Syntax(source, "python", background_color="default"))
+    if not session.console.is_terminal:
+        print(source, end="")
         return 0
+    from rich.syntax import Syntax
+
+    session.print(Syntax(source, "python", background_color="default"))
+    return 0
+
+
+def _eject(session: Session, demo: Demo, target: Path) -> int:
+    """Write a demo and its exam to one file, or to a stream."""
+    from kb.lab.eject import one_file
+
     check_target(target)
+    source = one_file(demo)
     if is_stream(target):
         write_to(target, source.encode())
         return 0
@@ -220,7 +225,7 @@ def _run_one(session: Session, demo: Demo, run: Run, plot: Path | None, as_json:
         session.print_json(report.to_json())
     else:
         _show_report(session, report, live, plot)
-    return 0 if report.holds else 1
+    return report.exit_code
 
 
 def _show_report(session: Session, report: Report, live: LiveCurves, plot: Path | None) -> None:
@@ -238,7 +243,7 @@ def _show_report(session: Session, report: Report, live: LiveCurves, plot: Path 
         session.note("--plot FILE.png draws its figures", "--plot FILE.png 可画出图像")
 
 
-def raise_skip(session: Session, demo: Demo) -> None:
+def raise_skip(session: Session, demo: Demo) -> NoReturn:
     """Say what an optional demo needs, and end with the exit code of a skip."""
     needed = "; ".join(demo.missing)
     session.note(f"{demo.id} is skipped; it needs: {needed}", f"{demo.id} 已跳过，需要先安装：{needed}")
@@ -246,36 +251,65 @@ def raise_skip(session: Session, demo: Demo) -> None:
 
 
 def _run_all(session: Session, run: Run, jobs: int, as_json: bool) -> int:
+    """Run every demo and show a row for each; those that were done, where Ctrl-C ends it early."""
     device = choose_device(run.device)
     demos = sorted(all_demos(), key=lambda demo: -demo.cpu_seconds)
-    results: list[tuple[Demo, Report | str]] = [(demo, "; ".join(demo.missing)) for demo in demos if demo.missing]
     ready = [demo for demo in demos if not demo.missing]
-    for i, report in enumerate(_reports(ready, run, device, jobs)):
-        results.append((report.demo, report))
-        place = f"[{i + 1}/{len(ready)}] {report.demo.id}: "
-        session.note(place + ("holds" if report.holds else "FAILS"), place + ("成立" if report.holds else "不成立"))
-    results.sort(key=lambda result: result[0].id)
+    results: list[Report | Unfinished] = [
+        Unfinished(demo, "skipped", "; ".join(demo.missing)) for demo in demos if demo.missing
+    ]
+    interrupted = False
+    try:
+        with closing(_reports(ready, run, device, jobs)) as reports:
+            for i, result in enumerate(reports):
+                results.append(result)  # before it is told: what was told is shown, whenever Ctrl-C comes
+                _tell(session, f"[{i + 1}/{len(ready)}]", result)
+    except KeyboardInterrupt:
+        interrupted = True
+    if results or not interrupted:
+        _show_results(session, sorted(results, key=lambda result: result.demo.id), as_json)
+    return 130 if interrupted else _exit_code(results)
+
+
+def _tell(session: Session, place: str, result: Report | Unfinished) -> None:
+    from kb.show.report import result_said
+
+    said, _ = result_said(result)
+    session.note(f"{place} {result.demo.id}: {said.en}", f"{place} {result.demo.id}: {said.zh}")
+
+
+def _show_results(session: Session, results: list[Report | Unfinished], as_json: bool) -> None:
     if as_json:
-        session.print_json([{"demo": d.id, "skipped": r} if isinstance(r, str) else r.to_json() for d, r in results])
+        session.print_json([result.to_json() for result in results])
     else:
         from kb.show.report import render_summary
 
         session.console.print(render_summary(results, session.language))
-    return 0 if all(isinstance(result, str) or result.holds for _, result in results) else 1
 
 
-def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Iterator[Report]:
-    """Reports as they finish, the longest demos begun first; figures are left out, they may be large."""
+def _exit_code(results: list[Report | Unfinished]) -> int:
+    """1 where a claim fails or a demo raised; 3 where nothing was judged at all; a skip alone changes nothing."""
+    codes = {result.exit_code for result in results}
+    return 1 if 1 in codes else min(codes, default=3)
+
+
+def _reports(demos: list[Demo], run: Run, device: str, jobs: int) -> Generator[Report | Unfinished, None, None]:
+    """Results as they come, the longest demos begun first; figures are left out, they may be large."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
             with _uninterrupted():
-                futures = [pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)) for demo in demos]
-            yield from (future.result() for future in as_completed(futures))
+                begun = {pool.submit(_run_alone, demo, device, run.seed, run.steps_of(demo)): demo for demo in demos}
+            for done in as_completed(begun):
+                yield _broken(begun[done], error) if (error := done.exception()) else done.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in active_children():  # they would be waited for
                 worker.terminate()
             raise
+
+
+def _broken(demo: Demo, error: BaseException) -> Unfinished:
+    return Unfinished(demo, "error", f"{type(error).__name__}: {error}")
 
 
 @contextmanager

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from kb import __version__
-from kb.cli.app import both
+from kb.cli.options import JSON
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.language.text import Bilingual
@@ -36,7 +34,7 @@ class Finding(NamedTuple):
 
 def command(
     session: Session,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> int:
     findings = [*_versions(), *_devices(session), *_paths(session), *_state(session)]
     if as_json:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kb.cli.app import both
-from kb.cli.names import complete_names
+from kb.cli.options import JSON, NAME, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import ALIAS_STATUS
 from kb.language.text import Bilingual
@@ -16,18 +15,11 @@ from kb.snapshot.store import Match
 
 def command(
     session: Session,
-    name: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME…",
-            help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
-            autocompletion=complete_names,
-        ),
-    ],
+    name: NAME,
     brief: Annotated[
         bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> None:
     match = session.store.find(" ".join(name))
     card = session.store.card(match.id)

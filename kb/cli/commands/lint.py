@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kb.cli.app import both
+from kb.cli.options import JSON, both
 from kb.cli.session import Session
 from kb.errors import KbError
 from kb.language.text import Bilingual
@@ -22,7 +22,7 @@ def command(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar=both("[FILE]", "[文件]"),
             help=both("A concepts file; the one in use by default.", "概念文件，默认为当前使用的。"),
         ),
     ] = None,
@@ -33,7 +33,7 @@ def command(
             help=both("Name the nearest pairs that are not linked.", "列出含义最近而尚无链接的概念对。"),
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> int:
     from kb.concepts.lint import lint
     from kb.concepts.source import Source, read_all

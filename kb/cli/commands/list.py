@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kb.cli.app import both
+from kb.cli.options import JSON, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import AREAS, TYPES
 from kb.errors import KbError
@@ -22,7 +22,7 @@ def command(
     area: Annotated[
         str, typer.Option("--area", "-a", help=both("Only of this area.", "只列此领域。"), show_default=False)
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> None:
     kind, area = (
         _known(kind, TYPES, Bilingual("type", "类型")),

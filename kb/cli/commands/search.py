@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kb import files
-from kb.cli.app import both
+from kb.cli.options import COUNT, DEVICE, FILE, JSON, MODEL, both
 from kb.cli.session import Session
 from kb.encoder.models import BUNDLED
 from kb.errors import KbError
@@ -19,19 +19,6 @@ from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
 from kb.search.reading import Reading
 
 MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
-DEVICE = Annotated[
-    str,
-    typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
-]
-MODEL = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        metavar="NAME|FOLDER",
-        help=both("A sentence-transformers model on this machine.", "本机的 sentence-transformers 模型。"),
-        show_default=False,
-    ),
-]
 
 
 def command(
@@ -39,12 +26,12 @@ def command(
     query: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="QUERY…",
+            metavar=both("QUERY…", "查询…"),
             help=both("What you are looking for, in your own words.", "用自己的话描述要找的内容。"),
             show_default=False,
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))] = 5,
+    n: COUNT = 5,
     mode: Annotated[
         str,
         typer.Option(
@@ -59,7 +46,7 @@ def command(
         str,
         typer.Option(
             "--queries",
-            metavar="FILE",
+            metavar=FILE,
             help=both(
                 "Answer every line of a file (- for standard input), one JSON document a line.",
                 "逐行回答文件中的查询，每行输出一个 JSON；- 为标准输入。",
@@ -70,7 +57,7 @@ def command(
     explain: Annotated[
         bool, typer.Option("--explain", help=both("Show why each was found.", "显示得分来源。"))
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> int:
     if mode not in get_args(Mode):
         raise typer.BadParameter(f"{mode!r} is not one of {', '.join(get_args(Mode))}", param_hint="--mode")
@@ -112,8 +99,8 @@ def command(
 
 
 def _says_anything(session: Session, query: str) -> bool:
-    """Whether there is something to search for: a letter, a digit or a 汉字, or else a name that has none."""
-    return any(map(str.isalnum, query)) or bool(query.strip() and session.store.resolve(query))
+    """Whether there is something to search for: a letter or a 汉字, or else a name that has none."""
+    return any(map(str.isalpha, query)) or bool(query.strip() and session.store.resolve(query))
 
 
 def _as_typed(answer: Answer, line: str) -> Answer:

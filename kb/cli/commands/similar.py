@@ -9,9 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from kb.cli.app import both
-from kb.cli.commands.search import DEVICE, MODEL
-from kb.cli.names import complete_names
+from kb.cli.options import COUNT, DEVICE, JSON, MODEL, NAME, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import RELATIONS
 from kb.search.similar import Neighbour, similar
@@ -22,21 +20,14 @@ from kb.show.plain import printable
 
 def command(
     session: Session,
-    name: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME…",
-            help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
-            autocompletion=complete_names,
-        ),
-    ],
-    n: Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))] = 5,
+    name: NAME,
+    n: COUNT = 5,
     linked: Annotated[
         bool, typer.Option("--all", help=both("Those already linked, too.", "也显示已有链接的概念。"))
     ] = False,
     device: DEVICE = "",
     model: MODEL = "",
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> None:
     from kb.cli.progress import embedding
     from kb.search.side import open_semantic

@@ -1,4 +1,4 @@
-"""`kb export`: the knowledge base in other tools' formats."""
+"""`kb export obsidian`: the notes of an Obsidian vault."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kb.cli.app import both
+from kb.cli.options import JSON, both
 from kb.cli.session import Session
 from kb.language.text import LANGUAGES, Bilingual
 from kb.show.plain import one_line
 
 if TYPE_CHECKING:
-    from kb.formats.obsidian.export import Step
+    from kb.formats.obsidian.export import Exported, Step
 
 SAID = {
     "create": Bilingual("created", "新建"),
@@ -34,11 +34,10 @@ LISTED = ("conflict", "copy", "skip")
 
 def command(
     session: Session,
-    format: Annotated[str, typer.Argument(metavar="obsidian", help=both("The format.", "格式。"))],
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR",
+            metavar=both("DIR", "文件夹"),
             help=both(
                 "The vault; notes go to a folder of their own in it.", "仓库文件夹，笔记写入其中的专用子文件夹。"
             ),
@@ -48,7 +47,7 @@ def command(
         str | None,
         typer.Option(
             "--folder",
-            metavar="NAME",
+            metavar=both("NAME", "名称"),
             help=both("The folder of the notes; kb by default.", "存放笔记的子文件夹，默认为 kb。"),
             show_default=False,
         ),
@@ -70,31 +69,34 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help=both("Only say what would be done.", "只显示将要做什么。"))
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))] = False,
+    as_json: JSON = False,
 ) -> int:
-    if format != "obsidian":
-        raise typer.BadParameter(f"{format!r} is not one of obsidian", param_hint="FORMAT")
     from kb.formats.obsidian.export import Options, export
 
-    options = Options(session.languages, force=force, prune=prune, dry_run=dry_run, folder=home)
+    asked = session.languages if session.settings.language else None  # else those of the last export
+    options = Options(asked, force=force, prune=prune, dry_run=dry_run, folder=home, otherwise=session.languages)
     ids = [row.id for row in session.store.rows()]
     done = export([session.store.card(id) for id in ids], folder, options)
-    counts = Counter(step.action for step in done.steps)
     if as_json:
         session.print_json([_record(step) for step in done.steps])
-        return 1 if counts["conflict"] else 0
+    else:
+        _show(session, done, dry_run)
+    return 1 if any(step.action == "conflict" for step in done.steps) else 0
+
+
+def _show(session: Session, done: Exported, dry_run: bool) -> None:
     for step in done.steps:
         if step.action in LISTED or (dry_run and step.action != "unchanged"):
             why = [step.why.of(session.language)] if step.why else []
             print("\t".join(map(one_line, [step.action, step.path, *why])))
+    counts = Counter(step.action for step in done.steps)
     said = Bilingual(
         *(", ".join(f"{n} {SAID[action].of(language)}" for action, n in counts.items()) for language in LANGUAGES)
     )
     session.note(f"{done.home}: {said.en}", f"{done.home}：{said.zh}")
-    if counts["conflict"]:
+    if any(step.action == "conflict" and step.why is None for step in done.steps):
         hint = "you edited these notes inside kb's part; --force overwrites it"
         session.note(hint, "这些笔记中由 kb 维护的部分被改动过；--force 可覆盖", style="yellow")
-    return 1 if counts["conflict"] else 0
 
 
 def _record(step: Step) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""What typer says of itself in a help, in the user's language; it speaks English alone."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from kb.cli.options import BREAK
+from kb.language.text import Language
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
+_FIXED = {
+    "ARGUMENTS_PANEL_TITLE": "参数",
+    "OPTIONS_PANEL_TITLE": "选项",
+    "COMMANDS_PANEL_TITLE": "命令",
+    "DEFAULT_STRING": "[默认：{}]",
+    "REQUIRED_LONG_STRING": "[必填]",
+}
+"""The strings that `typer.rich_utils` shows of its own."""
+_HELP = {
+    "Show this message and exit.": "显示本帮助并退出。",
+    "Install completion for the current shell.": "为当前 shell 安装命令补全。",
+    "Show completion for the current shell, to copy it or customize the installation.": (
+        "显示当前 shell 的补全脚本，供复制或修改。"
+    ),
+    "Install completion for the specified shell.": "为指定的 shell 安装命令补全。",
+    "Show completion for the specified shell, to copy it or customize the installation.": (
+        "显示指定 shell 的补全脚本，供复制或修改。"
+    ),
+}
+NARROW = 20
+"""Columns that a help text has beside its option where the terminal is narrow."""
+_TYPES = {"str": "文本", "int": "整数", "int range": "整数", "path": "路径"}
+
+
+def put(command: TyperCommand | TyperGroup, language: Language) -> None:
+    """Put what a command says of its arguments and options into one language."""
+    for param in command.params:
+        if isinstance(param, TyperOption | TyperArgument):
+            param.help, param.metavar = _of(param.help, language), _of(param.metavar, language)
+            if language == "zh":
+                _put_type(param)
+                param.help = _breakable(param.help or "")
+    if language == "zh":
+        command.options_metavar = "[选项]"
+        if isinstance(command, TyperGroup):
+            command.subcommand_metavar = "命令 [参数]…"
+
+
+def _of(text: str | None, language: Language) -> str | None:
+    en, _, zh = (text or "").partition(BREAK)
+    return (_HELP.get(en, zh or en) if language == "zh" else en) or None
+
+
+def _put_type(param: TyperOption | TyperArgument) -> None:
+    param.type = copy.copy(param.type)  # typer has one of a kind
+    param.type.name = _TYPES.get(param.type.name, param.type.name)
+
+
+def _breakable(zh: str) -> str:
+    """A Chinese text with spaces where a narrow column may break the line; without any it would be cut off."""
+    broken = ""
+    for clause in re.findall(r"[^，；、。：）]*[，；、。：）]*", zh):
+        run = broken.rpartition(" ")[2]
+        broken += f" {clause}" if run and _width(run + clause) > NARROW else clause
+    return broken
+
+
+def _width(text: str) -> int:
+    """The columns that a text takes."""
+    return sum(1 + (c >= "\u2e80") for c in text)
+
+
+def write_usage(command: TyperCommand | TyperGroup, context: Context, formatter: HelpFormatter) -> None:
+    """Write how a command is called."""
+    prefix = "用法：" if context.obj.language == "zh" else "Usage: "
+    formatter.write_usage(context.command_path, " ".join(command.collect_usage_pieces(context)), prefix)
+
+
+@contextmanager
+def spoken(command: TyperCommand | TyperGroup, context: Context) -> Iterator[None]:
+    """Have typer's fixed strings in the language of a context while it shows the help of a command."""
+    if context.obj.language == "en":
+        yield
+        return
+    from typer import rich_utils
+
+    if option := command.get_help_option(context):
+        option.help = _of(option.help, context.obj.language)
+    before = {name: getattr(rich_utils, name) for name in _FIXED}
+    try:
+        for name, said in _FIXED.items():
+            setattr(rich_utils, name, said)
+        yield
+    finally:
+        for name, said in before.items():
+            setattr(rich_utils, name, said)
