@@ -1094,3 +1094,14 @@ def test_what_a_manifest_says_is_quoted_for_the_shell(cards: list[dict[str, Any]
         export(cards, root / "kb", EN)
     assert raised.value.hint is not None
     assert "'" in raised.value.hint.en
+
+
+def test_nothing_is_swept_outside_the_folder_that_was_named(cards: list[dict[str, Any]], vault: Path) -> None:
+    (vault / ".obsidian").mkdir(parents=True)
+    (vault / "in").mkdir()
+    outside, inside = vault / ".kb-0123456789abcdef.tmp", vault / "in/.kb-0123456789abcdef.tmp"
+    outside.write_bytes(b"")
+    inside.write_bytes(b"")
+    export(cards, vault / "in", EN)
+    assert outside.exists()
+    assert not inside.exists()

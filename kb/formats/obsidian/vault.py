@@ -96,8 +96,9 @@ def look(folder: Path, asked: str | None) -> Vault:
     wanted = None if asked is None else _checked(root, f"{base}/{asked}" if base else asked)
     ours = _ours(manifests, wanted, base, is_vault=(root / ".obsidian").is_dir(), inner=listing.vaults)
     home = ours[-1].folder if wanted is None and ours else _checked(root, f"{base}/kb" if base else "kb")
-    vault = Vault(root, home if wanted is None else wanted, litter=listing.litter)
+    vault = Vault(root, home if wanted is None else wanted)
     vault.manifests = [found.path for found in ours]
+    vault.litter = {place for place in listing.litter if _is_in(place, base)}
     for found in sorted(ours, key=lambda found: found.folder == vault.home):
         vault.known |= found.entries()
         vault.languages = found.languages or vault.languages
@@ -105,13 +106,19 @@ def look(folder: Path, asked: str | None) -> Vault:
     vault.names = Counter(name_key(path) for path in listing.notes + listing.linked)
     foreign = [found.root for found in manifests if found.root and found not in ours]
     inner = [place for place in listing.vaults + foreign if not f"{vault.home}/".startswith(f"{place}/")]
+    _take_in(
+        vault, [path for path in listing.notes if _is_in(path, base) and not any(_is_in(path, at) for at in inner)]
+    )
+    return vault
+
+
+def _take_in(vault: Vault, paths: Sequence[str]) -> None:
+    """Read the notes that may be kb's, and choose one for each concept."""
     carried: dict[str, list[Found]] = defaultdict(list)
-    for path in listing.notes:
-        if _is_in(path, base) and not any(path.startswith(f"{other}/") for other in inner):
-            _open(vault, path, carried)
+    for path in paths:
+        _open(vault, path, carried)
     for id, notes in carried.items():
         _choose(vault, id, notes)
-    return vault
 
 
 def _root_of(folder: Path) -> Path:
