@@ -59,6 +59,8 @@ def opened(folder: Path, encoder: Counter, count: int = TEXTS) -> Index:
 
 def embed_and_hang(folder: str, most: str) -> None:
     """What the process to be killed does."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):  # a job in the background inherits deafness
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     opened(Path(folder), Counter(int(most)))
 
 
