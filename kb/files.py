@@ -117,7 +117,10 @@ def head(path: Path, size: int) -> bytes:
 
 @contextmanager
 def _opened(path: Path, follow: bool) -> Iterator[tuple[BinaryIO, State]]:
-    descriptor = os.open(path, _READ | (0 if follow else _NO_LINK))
+    try:
+        descriptor = os.open(path, _READ | (0 if follow else _NO_LINK))
+    except OSError as error:
+        raise (_odd(path, stat.S_IFLNK) if error.errno == errno.ELOOP and not follow else error) from error
     try:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
@@ -289,7 +292,7 @@ def _odd(path: Path, mode: int) -> OddFile:
         (said for is_kind, said in _KINDS if is_kind(mode)),
         Bilingual("it is a device, not a file", "它是设备，不是文件"),
     )
-    return OddFile(errno.EINVAL, said.en, str(path), said)
+    return OddFile(errno.ELOOP if stat.S_ISLNK(mode) else errno.EINVAL, said.en, str(path), said)
 
 
 _KINDS = (

@@ -39,6 +39,7 @@ from kb.language.words import words
 from kb.show.card import Style, render_card
 from kb.show.wrap import _atoms, wrap
 from kb.snapshot.compile import compile_into, make_card
+from kb.snapshot.store import open_store
 
 SHARE = 2.5**3
 """What eight times as much may cost; what grows with the square costs 64 times."""
@@ -363,3 +364,19 @@ def test_reading_yaml_costs_no_more_than_its_length(make: Callable[[int], str]) 
 def test_taking_a_note_apart_costs_no_more_than_its_length(make: Callable[[int], str]) -> None:
     ours, before = {"kb-id": "a", "tags": ["kb/y"]}, {"kb-id": "a", "tags": ["kb/x"]}
     assert growth(lambda text: update(parse(text), ours, before, "region\n"), make, 4_000) < SHARE
+
+
+def test_the_notes_of_a_chain_cost_no_more_than_its_length(tmp_path: Path) -> None:
+    def work(n: int) -> float:
+        chain = entries(n).replace("prerequisite, to: c", "example_of, to: c")
+        chain = re.sub(r"- id: c(\d+)\n((?:  .*\n)*?)  links: \[", _needs_the_one_before, chain)
+        (tmp_path / f"{n}.yaml").write_text(chain, encoding="utf-8")
+        store = open_store(tmp_path / f"{n}.yaml", None, tmp_path / "cache")
+        return cost(lambda: [store.card(row.id, paths=False) for row in store.rows()])
+
+    assert work(1600) / work(200) < SHARE
+
+
+def _needs_the_one_before(match: re.Match[str]) -> str:
+    number = int(match[1])
+    return f"- id: c{number}\n{match[2]}  links: [{{rel: prerequisite, to: c{max(number - 1, 0)}}}, "

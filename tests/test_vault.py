@@ -1027,6 +1027,9 @@ def test_a_note_whose_properties_cannot_be_changed_stays_and_links_reach_it(
         ('type: "optimizer" # why\n  # and more\n', ["# why", "# and more"]),
         ('tags:\n  - "kb/optimizer"\n  # about mine\n  - mine\n', ["  # about mine", "  - mine"]),
         ("tags: [a, # of a\n  b]\n", ["tags: [a, # of a", "  b]"]),
+        ('aliases:\n  - "自适应矩估计" # mine\n', ['  - "自适应矩估计" # mine']),
+        ('aliases: ["自适应矩估计"] # mine\n', ["aliases: # mine"]),
+        ("year: 2014 # mine\n", ["year: 2014 # mine"]),
         ("aliases: >\n  mine\n\n  too\n", ["aliases: >", "  mine", "  too"]),
     ],
 )
@@ -1037,7 +1040,7 @@ def test_comments_of_the_user_s_stay_where_we_change_the_rest(
     note, key = vault / "kb/Adam.md", mine.partition(":")[0]
     text = re.sub(rf"^{key}:.*\n(?:  .*\n)*", lambda _: mine, note.read_text("utf-8"), flags=re.MULTILINE)
     note.write_text(text, encoding="utf-8")
-    cards[1]["type"], cards[1]["aliases"] = "concept", {"en": ["new"], "zh": []}
+    cards[1]["type"], cards[1]["aliases"], cards[1]["year"] = "concept", {"en": ["new"], "zh": []}, None
     export(cards, vault, EN)
     assert [line for line in kept if line not in note.read_text("utf-8")] == []
     assert 'concept"' in note.read_text("utf-8")
@@ -1105,3 +1108,14 @@ def test_nothing_is_swept_outside_the_folder_that_was_named(cards: list[dict[str
     export(cards, vault / "in", EN)
     assert outside.exists()
     assert not inside.exists()
+
+
+def test_a_comment_behind_what_goes_stays_and_keeps_the_note(cards: list[dict[str, Any]], vault: Path) -> None:
+    export(cards, vault, EN)
+    note = vault / "kb/Adam.md"
+    text = re.sub(r"^aliases:\n(?:  .*\n)*", 'aliases: ["自适应矩估计"] # mine\n', note.read_text("utf-8"), flags=re.M)
+    note.write_text(text, encoding="utf-8")
+    cards[1]["aliases"], cards[1]["name"] = {"en": [], "zh": []}, {"en": "Adam", "zh": "Adam"}
+    export(cards, vault, EN)
+    assert "aliases: [] # mine\n" in note.read_text("utf-8")
+    assert counts(export(cards[:1] + cards[2:], vault, PRUNE))["keep"] == 1

@@ -81,15 +81,18 @@ class Store(Snapshot):
             Bilingual(f'{en}kb search "{quoted}" looks by meaning', f'{zh}kb search "{quoted}" 可按含义查找'),
         )
 
-    def card(self, id: str) -> dict[str, Any]:
+    def card(self, id: str, *, paths: bool = True) -> dict[str, Any]:
         """The card of a concept: its JSON form, and its neighbours with their names.
+
+        Args:
+            paths: With all that is to be learnt before it, which may be long.
 
         Raises:
             KeyError: no such id.
         """
         card = self._stored(whole(id))
         formulas = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
-        linked, before = card.pop("linked"), self.learning_path(id)
+        linked, before = card.pop("linked"), self.learning_path(id) if paths else {}
         edges = self.query("SELECT rel, target, why_en, why_zh FROM edge WHERE id = ? ORDER BY place", (id,))
         after = sorted(target for rel, target, *_ in edges if rel == "leads_to")
         names = self.names({*linked, *before, *(target for _, target, *_ in edges)})

@@ -221,7 +221,10 @@ class _Exporter:
                 return shown
             path = self.paths[id]
             is_near = all(folder == self.vault.home for folder in (path.rpartition("/")[0], source.rpartition("/")[0]))
-            is_odd = re.search(r"[#^|\[\]\ud800-\udfff]", path.rpartition("/")[0]) is not None  # no path leads there
+            folder, _, name = path.rpartition("/")
+            if re.search("[\ud800-\udfff]", name):  # no note can hold such a link
+                return shown
+            is_odd = re.search("[#^|\\[\\]\ud800-\udfff]", folder) is not None  # no path leads there
             is_clear = (is_near or is_odd) and self.unique[name_key(path)] == 1
             if is_odd and not is_clear:
                 return shown

@@ -161,7 +161,7 @@ def _updated(key: str, raw: str, value: Value | None, old: Value | None, end: st
     said = node.value if isinstance(node, yaml.ScalarNode) else None
     is_ours = old is not None and said == str(old)
     if value is None:
-        return "" if is_ours else raw
+        return "" if is_ours and "#" not in raw else raw  # a comment is the user's
     if said == str(value) or not (is_ours or force):
         return raw
     rest = raw[node.end_mark.index :] if isinstance(node, yaml.ScalarNode) else ""
@@ -173,6 +173,8 @@ class _Item(NamedTuple):
 
     text: str
     raw: str
+    is_noted: bool = False
+    """The user wrote a comment behind it."""
 
 
 def _updated_list(key: str, raw: str, value: list[str] | None, old: list[str], end: str) -> str:
@@ -182,12 +184,13 @@ def _updated_list(key: str, raw: str, value: list[str] | None, old: list[str], e
         return raw
     heading, items = found
     wanted, said = value or [], {item.text for item in items}
-    kept = [item for item in items if item.text in wanted or item.text not in old]
+    kept = [item for item in items if item.text in wanted or item.text not in old or item.is_noted]
     added = [text for text in wanted if text not in said and text not in old]
     if len(kept) == len(items) and not added:
         return raw
     if not kept and not added:
-        return _written(key, [], end) if value is not None else ""
+        comments = "".join(re.findall(r" #[^\r\n]*", heading)) + end + "".join(_comments(item.raw) for item in items)
+        return f"{key}: []{comments}" if value is not None or comments.strip() else ""
     indent = re.match(r"[ \t]*", kept[0].raw)[0] if kept else "  "  # type: ignore[index]  # it matches anything
     new = [f"{indent}- {json.dumps(text, ensure_ascii=False)}{end}" for text in added]
     return heading + "".join([item.raw if item in kept else _comments(item.raw) for item in items] + new)
@@ -209,7 +212,10 @@ def _items(key: str, raw: str) -> tuple[str, list[_Item]] | None:
         if len(set(starts)) < len(starts) or 0 in starts:
             return None
         parts = [raw[start:stop] for start, stop in zip(starts, [*starts[1:], len(raw)], strict=True)]
-        return raw[: starts[0]], [_Item(_text(c, raw), part) for c, part in zip(node.value, parts, strict=True)]
+        return raw[: starts[0]], [
+            _Item(_text(child, raw), part, "#" in raw[child.end_mark.index :].partition("\n")[0])
+            for child, part in zip(node.value, parts, strict=True)
+        ]
     if (isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")) or ("#" in raw and raw.count("\n") > 1):
         return None  # written by hand, with comments inside: left so
     comment = re.match(r"\s*#[^\r\n]*", raw[node.end_mark.index :])

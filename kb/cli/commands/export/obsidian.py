@@ -76,7 +76,7 @@ def command(
     asked = session.languages if session.settings.language else None  # else those of the last export
     options = Options(asked, force=force, prune=prune, dry_run=dry_run, folder=home, otherwise=session.languages)
     ids = [row.id for row in session.store.rows()]
-    done = export([session.store.card(id) for id in ids], folder, options)
+    done = export([session.store.card(id, paths=False) for id in ids], folder, options)
     if as_json:
         session.print_json([_record(step) for step in done.steps])
     else:
