@@ -22,7 +22,7 @@ from kb.language.text import Bilingual
 try:
     import fcntl
 except ImportError:  # Windows, where a file that is open cannot be removed: that is the lock
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # the module's name stands for whether it is here
 
 _TEMPORARY = re.compile(r"\.kb-[0-9a-f]{16}\.tmp")
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -47,7 +47,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores it
     signal.signal(signal.SIGINT, _interrupt)
 
-from contextlib import suppress  # noqa: E402
+from contextlib import suppress  # noqa: E402  (these and what follows: after Ctrl-C is looked after)
 from io import TextIOWrapper  # noqa: E402
 from pathlib import Path  # noqa: E402
 from types import FrameType  # noqa: E402

@@ -19,7 +19,7 @@ from kb.encoder.onnx import key_of, read_meta
 from kb.encoder.safety import check
 from kb.errors import KbError
 from kb.language.text import Bilingual
-from kb.paths import cache_dir, shipped_data
+from kb.paths import at_home, cache_dir, shipped_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,14 +143,6 @@ def locate(model: str) -> Path:
         folder = found
     check(folder)
     return folder
-
-
-def at_home(path: str | Path) -> Path:
-    """A path as a user typed it, `~` expanded where there is such a user."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def is_folder(path: Path) -> bool:

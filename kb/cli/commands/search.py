@@ -86,7 +86,7 @@ def command(
     if queries:
         lines = _lines(queries)
         asked = [line if _says_anything(session, line) else "" for line in lines]
-        answers = search_all(session.store, asked, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # see above
+        answers = search_all(session.store, asked, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # a Mode, as was checked
         for line, answer in zip(lines, answers, strict=True):
             session.print_json(_served(_as_typed(answer, line), mode, loaded), indent=None)
         return 0

@@ -101,8 +101,10 @@ def _value_of(raw: str) -> yaml.Node | None:
         root = compose(raw)
     except (yaml.YAMLError, ValueError):  # the latter for bytes that are no text
         return None
-    is_one = isinstance(root, yaml.MappingNode) and len(root.value) == 1
-    return root.value[0][1] if is_one else None  # type: ignore[union-attr]  # a MappingNode, see above
+    if not isinstance(root, yaml.MappingNode) or len(root.value) != 1:
+        return None
+    value: yaml.Node = root.value[0][1]
+    return value
 
 
 def update(note: Note, ours: Properties, before: Properties | None, region: str, *, force: bool = False) -> str | None:
