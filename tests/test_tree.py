@@ -13,9 +13,11 @@ from types import ModuleType
 import pytest
 import typer
 from conftest import ROOT, SAMPLE
+from typer import rich_utils
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from kb.cli.app import language_of, main
+from kb.cli.help import write_help
 from kb.cli.options import BREAK
 from kb.cli.tree import Group, Line, root
 from kb.language.text import LANGUAGES, Language
@@ -63,6 +65,13 @@ def test_no_english_word_stands_for_a_value_in_chinese() -> None:
             shown = param.make_metavar(context)
             is_closed = "|" in shown or "bool" in shown  # words to be typed, and flags, which show none
             assert is_chinese(shown) or is_closed, f"{context.command_path} {param.name}: {shown}"
+
+
+def test_a_chinese_help_text_may_be_broken_and_ends_where_it_ends() -> None:
+    for context, command in tree("zh"):
+        for param in command.params:
+            assert isinstance(param, TyperOption | TyperArgument)
+            assert param.help == (param.help or "").strip(), f"{context.command_path} {param.name}"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "-h"], ["model", "-h"], ["search", "-h"]], ids=" ".join)
@@ -193,6 +202,26 @@ def test_a_group_names_its_modules_and_no_others() -> None:
     from kb.cli import commands
 
     check(commands)
+
+
+@pytest.mark.parametrize("is_coloured", [False, True])
+@pytest.mark.parametrize("width", [30, 80, 140])
+def test_an_english_help_looks_as_typer_itself_would_show_it(
+    width: int, is_coloured: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"COLUMNS": str(width), "TERM": "xterm-256color"}.items():
+        monkeypatch.setenv(name, value)
+    if is_coloured:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", is_coloured or None)
+    for context, command in tree("en"):
+        write_help(command, context)
+        ours = capsys.readouterr().out
+        rich_utils.rich_format_help(obj=command, ctx=context, markup_mode="rich")
+        assert ours == capsys.readouterr().out, context.command_path
+        assert ("\x1b[" in ours) == is_coloured
 
 
 @pytest.mark.parametrize("option", ["--json", "--device", "--model", "-n", "--lang", "--data"])

@@ -42,8 +42,7 @@ class Command(TyperCommand):
         wording.write_usage(self, ctx, formatter)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
-        with wording.spoken(self, ctx):
-            super().format_help(ctx, formatter)
+        _show_help(self, ctx)
 
 
 class Group(TyperGroup):
@@ -60,8 +59,7 @@ class Group(TyperGroup):
         wording.write_usage(self, ctx, formatter)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
-        with wording.spoken(self, ctx):
-            super().format_help(ctx, formatter)
+        _show_help(self, ctx)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
         """The command that is asked for, loaded."""
@@ -107,6 +105,12 @@ class Group(TyperGroup):
         module = import_module(f"{self.package.__name__}.{name}")
         line = self.package.COMMANDS[name].of(language)
         return (_group if hasattr(module, "COMMANDS") else _command)(module, name, line, language)
+
+
+def _show_help(command: Command | Group, context: Context) -> None:
+    from kb.cli.help import write_help
+
+    write_help(command, context)
 
 
 def root(language: Language) -> Group:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -16,14 +14,6 @@ from kb.language.text import Language
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
 
-_FIXED = {
-    "ARGUMENTS_PANEL_TITLE": "参数",
-    "OPTIONS_PANEL_TITLE": "选项",
-    "COMMANDS_PANEL_TITLE": "命令",
-    "DEFAULT_STRING": "[默认：{}]",
-    "REQUIRED_LONG_STRING": "[必填]",
-}
-"""The strings that `typer.rich_utils` shows of its own."""
 _HELP = {
     "Show this message and exit.": "显示本帮助并退出。",
     "Install completion for the current shell.": "为当前 shell 安装命令补全。",
@@ -44,7 +34,7 @@ def put(command: TyperCommand | TyperGroup, language: Language) -> None:
     """Put what a command says of its arguments and options into one language."""
     for param in command.params:
         if isinstance(param, TyperOption | TyperArgument):
-            param.help, param.metavar = _of(param.help, language), _of(param.metavar, language)
+            param.help, param.metavar = of(param.help, language), of(param.metavar, language)
             if language == "zh":
                 _put_type(param)
                 param.help = _breakable(param.help or "")
@@ -54,7 +44,8 @@ def put(command: TyperCommand | TyperGroup, language: Language) -> None:
             command.subcommand_metavar = "命令 [参数]…"
 
 
-def _of(text: str | None, language: Language) -> str | None:
+def of(text: str | None, language: Language) -> str | None:
+    """A text that holds both languages in one of them; typer's own are put into Chinese."""
     en, _, zh = (text or "").partition(BREAK)
     return (_HELP.get(en, zh or en) if language == "zh" else en) or None
 
@@ -67,7 +58,7 @@ def _put_type(param: TyperOption | TyperArgument) -> None:
 def _breakable(zh: str) -> str:
     """A Chinese text with spaces where a narrow column may break the line; without any it would be cut off."""
     broken = ""
-    for clause in re.findall(r"[^，；、。：）]*[，；、。：）]*", zh):
+    for clause in filter(None, re.findall(r"[^，；、。：）]*[，；、。：）]*", zh)):
         run = broken.rpartition(" ")[2]
         broken += f" {clause}" if run and _width(run + clause) > NARROW else clause
     return broken
@@ -82,23 +73,3 @@ def write_usage(command: TyperCommand | TyperGroup, context: Context, formatter:
     """Write how a command is called."""
     prefix = "用法：" if context.obj.language == "zh" else "Usage: "
     formatter.write_usage(context.command_path, " ".join(command.collect_usage_pieces(context)), prefix)
-
-
-@contextmanager
-def spoken(command: TyperCommand | TyperGroup, context: Context) -> Iterator[None]:
-    """Have typer's fixed strings in the language of a context while it shows the help of a command."""
-    if context.obj.language == "en":
-        yield
-        return
-    from typer import rich_utils
-
-    if option := command.get_help_option(context):
-        option.help = _of(option.help, context.obj.language)
-    before = {name: getattr(rich_utils, name) for name in _FIXED}
-    try:
-        for name, said in _FIXED.items():
-            setattr(rich_utils, name, said)
-        yield
-    finally:
-        for name, said in before.items():
-            setattr(rich_utils, name, said)
