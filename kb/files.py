@@ -99,7 +99,7 @@ def read(path: Path, *, follow: bool = True, most: int | None = None) -> Content
     Raises:
         OSError: it cannot be read, is too large, or is a folder, a pipe, a device or a link that is not followed.
     """
-    with _opened(path, follow) as (file, state):
+    with opened(path, follow) as (file, state):
         if most is not None and state.size > most:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
         return Content(file.read(), state)
@@ -111,12 +111,17 @@ def head(path: Path, size: int) -> bytes:
     Raises:
         OSError: as `read` does.
     """
-    with _opened(path, follow=False) as (file, _):
+    with opened(path, follow=False) as (file, _):
         return file.read(size)
 
 
 @contextmanager
-def _opened(path: Path, follow: bool) -> Iterator[tuple[BinaryIO, State]]:
+def opened(path: Path, follow: bool) -> Iterator[tuple[BinaryIO, State]]:
+    """A regular file, open, and its state.
+
+    Raises:
+        OSError: as `read` does.
+    """
     try:
         descriptor = os.open(path, _READ | (0 if follow else _NO_LINK))
     except OSError as error:
@@ -186,7 +191,7 @@ def _put(temporary: Path, path: Path, was: State | None) -> None:
     if was == ABSENT:
         _put_new(temporary, path)
         return
-    with _opened(path, follow=False) as (old, state):
+    with opened(path, follow=False) as (old, state):
         if not state.is_like(was):
             raise FileChanged(path)
         temporary.replace(path)

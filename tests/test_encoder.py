@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,11 @@ import pytest
 from numpy.typing import NDArray
 
 import kb.encoder.expand
+from kb.encoder import models
 from kb.encoder.expand import bert_tensors, expand
+from kb.encoder.lean import BATCH, LeanEncoder
 from kb.encoder.onnx import PREFIX, OnnxEncoder, available_devices, verify
+from kb.encoder.plugin import PROVIDER, plugin_gpus
 from kb.encoder.safety import check
 from kb.encoder.tokenizer import UnigramTokenizer
 from kb.errors import KbError
@@ -205,6 +209,151 @@ def test_encoding_needs_no_torch() -> None:
     assert loaded.isdisjoint({"torch", "tokenizers", "transformers", "safetensors", "onnx"})
 
 
+# --- on torch
+
+
+@pytest.fixture(scope="module")
+def lean() -> LeanEncoder:
+    return LeanEncoder(FOLDER, "cpu")
+
+
+def test_torch_alone_says_what_onnx_runtime_says(encoder: OnnxEncoder, lean: LeanEncoder) -> None:
+    texts = [text for pair in PAIRS for text in pair] + LINES["odd"] + ["", "x " * 700]
+    vectors = lean.encode(texts)
+    assert (vectors.shape, vectors.dtype) == ((len(texts), 384), np.float32)
+    assert cosines(vectors, encoder.encode(texts)).min() >= 0.999
+    assert (lean.key, lean.name, lean.runtime) == (encoder.key, encoder.name, "torch"), "they share an index"
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    single = np.concatenate([lean.encode([text]) for text in texts[::9]])
+    np.testing.assert_allclose(vectors[::9], single, atol=1e-5)
+    assert lean.encode([]).shape == (0, 384)
+
+
+def test_torch_alone_imports_no_more_than_torch() -> None:
+    code = "from pathlib import Path; from kb.encoder.lean import *; "
+    loaded = modules_of(code + f"LeanEncoder(Path({str(FOLDER)!r}), 'cpu').encode(['x'])")
+    assert "torch" in loaded
+    assert loaded.isdisjoint({"sentence_transformers", "transformers", "tokenizers", "onnxruntime", "sklearn"})
+
+
+def test_a_batch_that_does_not_fit_is_cut(lean: LeanEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, sizes = lean._run, []
+
+    def small(batch: Any) -> Any:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return run(batch)
+
+    texts = [pair[0] for pair in PAIRS[:10]]
+    whole = lean.encode(texts)
+    monkeypatch.setattr(lean, "_run", small)
+    monkeypatch.setitem(BATCH, "cpu", 32)
+    np.testing.assert_allclose(lean.encode(texts), whole, atol=1e-5)
+    assert sizes == [10, 8, 2, 2, 2, 2, 2]
+    monkeypatch.setattr(lean, "_run", lambda batch: small([*batch, *batch, *batch]))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        lean.encode(texts[:1])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: no kernel image"), OSError("no such file"), ImportError()])
+def test_whatever_torch_raises_at_its_start_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(self: LeanEncoder, folder: Path, device: str) -> None:
+        raise error
+
+    monkeypatch.setattr(LeanEncoder, "__init__", fail)
+    with pytest.raises(KbError, match="torch could not be started on cuda") as caught:
+        models._bundled_on_torch("cuda")
+    assert caught.value.ways
+    monkeypatch.setattr(LeanEncoder, "__init__", lambda self, folder, device: None)
+    monkeypatch.setattr(LeanEncoder, "encode", lambda self, texts: fail(self, FOLDER, ""))
+    with pytest.raises(KbError, match="torch could not be started on cuda"):
+        models._bundled_on_torch("cuda")
+
+
+# --- a plugin beside ONNX Runtime
+
+
+class Runtime:
+    """As much of ONNX Runtime as a plugin is asked through: libraries that were registered, and what these offer."""
+
+    OrtHardwareDeviceType = types.SimpleNamespace(CPU="cpu", GPU="gpu")
+
+    def __init__(self, offers: list[tuple[str, str]], error: Exception | None = None) -> None:
+        self.offers, self.error = offers, error
+        self.registered: list[tuple[str, str]] = []
+
+    def register_execution_provider_library(self, name: str, path: str) -> None:
+        self.registered.append((name, path))
+        if self.error or len(self.registered) > 1:
+            raise self.error or RuntimeError("already registered")
+
+    def get_ep_devices(self) -> list[types.SimpleNamespace]:
+        seen = [("CPUExecutionProvider", "cpu"), *(self.offers if self.registered else [])]
+        return [types.SimpleNamespace(ep_name=name, device=types.SimpleNamespace(type=kind)) for name, kind in seen]
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin's package, without its library."""
+    (tmp_path / "onnxruntime_ep_webgpu.py").write_text("def get_library_path(): return 'libwebgpu.so'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime_ep_webgpu", raising=False)
+
+
+def test_a_plugin_is_registered_once_and_its_gpus_are_used(plugin: None) -> None:
+    runtime = Runtime([(PROVIDER, "gpu"), (PROVIDER, "cpu"), ("OtherExecutionProvider", "gpu")])
+    for _ in range(2):
+        (gpu,) = plugin_gpus(runtime)
+        assert (gpu.ep_name, gpu.device.type) == (PROVIDER, "gpu")
+    assert runtime.registered == [("webgpu", "libwebgpu.so")]
+
+
+def test_a_plugin_that_offers_no_gpu_is_asked_again_in_vain(plugin: None) -> None:
+    runtime = Runtime([(PROVIDER, "cpu")])
+    assert plugin_gpus(runtime) == plugin_gpus(runtime) == []
+    assert plugin_gpus(Runtime([(PROVIDER, "gpu")], RuntimeError("ORT runtime version is below the minimum"))) == []
+    assert plugin_gpus(types.SimpleNamespace()) == [], "an ONNX Runtime from before there were plugins"
+
+
+def test_without_the_plugin_nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb.encoder.plugin.find_spec", lambda name: None)
+    assert plugin_gpus(types.SimpleNamespace(register_execution_provider_library=None)) == [], "nor looked for"
+
+
+def test_a_session_on_a_plugin_is_given_its_first_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    given: list[Any] = []
+
+    class Options(onnxruntime.SessionOptions):  # type: ignore[misc]  # it ships no types
+        def add_provider_for_devices(self, devices: list[str], options: dict[str, str]) -> None:
+            given.append((devices, options))
+
+    monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
+    monkeypatch.setattr("kb.encoder.onnx.plugin_gpus", lambda runtime: ["first", "second"])
+    encoder = OnnxEncoder(FOLDER, device="webgpu")
+    assert given == [(["first"], {})]
+    assert "webgpu" in available_devices()
+    assert encoder.encode(["x"] * 100).shape == (100, 384), "what no device takes runs on the CPU"
+    assert len(given) == 1, "many texts stay on the GPU"
+
+
+def test_a_plugin_that_offers_nothing_is_an_error_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb.encoder.onnx.plugin_gpus", lambda runtime: [])
+    assert "webgpu" not in available_devices()
+    with pytest.raises(KbError, match="no GPU is offered") as caught:
+        OnnxEncoder(FOLDER, device="webgpu")
+    assert caught.value.hint is not None
+    assert "onnxruntime-ep-webgpu" in caught.value.hint.en
+    assert caught.value.ways
+    monkeypatch.setattr("kb.encoder.onnx.plugin_gpus", lambda runtime: ["no device"])
+    with pytest.raises(KbError, match="could not be started"):
+        OnnxEncoder(FOLDER, device="webgpu")
+
+
 # --- the sentence-transformers folder
 
 
@@ -294,6 +443,7 @@ def test_sentence_transformers_agrees_with_the_onnx_encoder(
     texts = [text for pair in PAIRS for text in pair] + LINES["odd"] + ["", "x " * 700]
     vectors = model.encode(texts, prompt_name="query")
     assert cosines(vectors, encoder.encode(texts)).min() >= 0.999
+    np.testing.assert_allclose(LeanEncoder(FOLDER, "cpu").encode(texts), vectors, atol=2e-4)  # its weights are rounded
     tokenizer = UnigramTokenizer(FOLDER / "tokenizer.bin")
     for text in texts:
         ids = model.tokenizer(PREFIX + text, truncation=True)["input_ids"]

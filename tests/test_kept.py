@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
@@ -15,8 +16,8 @@ import pytest
 from conftest import ROOT
 
 from kb import files
-from kb.search.index import CHUNK, Index
-from kb.search.kept import build_index, can_keep, open_index
+from kb.search.index import CHINESE, CHUNK, QUESTION, Index
+from kb.search.kept import build_index, can_keep, index_file, index_files, open_index, quantize, read_index
 from kb.search.side import keeps_vectors
 
 TEXTS = 3 * CHUNK
@@ -77,7 +78,7 @@ def test_a_signal_costs_the_last_texts_alone(tmp_path: Path, name: str) -> None:
     again = Counter()
     opened(tmp_path, again)
     assert TEXTS - done <= len(again.seen) <= TEXTS - done + CHUNK
-    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".npz"], "the parts are gone when it is whole"
+    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".bin"], "the parts are gone when it is whole"
     once = Counter()
     opened(tmp_path, once)
     assert once.seen == []
@@ -107,7 +108,7 @@ def test_parts_stay_until_the_whole_index_is_kept(tmp_path: Path, monkeypatch: p
     write = files.write
 
     def full(path: Path, content: bytes, *, durable: bool) -> None:
-        if path.suffix == ".npz":
+        if path.suffix == ".bin":
             raise OSError(28, "No space left on device")
         write(path, content, durable=durable)
 
@@ -121,7 +122,7 @@ def test_parts_stay_until_the_whole_index_is_kept(tmp_path: Path, monkeypatch: p
 
 
 def test_a_build_that_is_stopped_leaves_the_index_that_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "kept" / "vectors-x.npz"
+    path = tmp_path / "kept" / "vectors-x.bin"
     built: list[int] = []
 
     def build(count: int, encoder: Counter) -> None:
@@ -172,7 +173,7 @@ def test_a_link_in_the_place_of_an_index_is_not_followed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-@pytest.mark.parametrize("suffix", [".npz", "_1.npz", "_1.part"], ids=["its own", "another", "a part"])
+@pytest.mark.parametrize("suffix", [".bin", "_1.bin", "_1.part"], ids=["its own", "another", "a part"])
 def test_what_is_no_file_in_the_place_of_an_index_is_passed_over(
     tmp_path: Path, make: Callable[[Path], None], suffix: str
 ) -> None:
@@ -189,8 +190,8 @@ def test_a_shipped_index_is_used_through_a_link(tmp_path: Path) -> None:
     path = own(tmp_path)
     opened(tmp_path, Counter(), 10)
     (tmp_path / "shipped").mkdir()
-    path.rename(tmp_path / "shipped" / "real.npz")
-    (tmp_path / "shipped" / "vectors-counter.npz").symlink_to("real.npz")
+    path.rename(tmp_path / "shipped" / "real.bin")
+    (tmp_path / "shipped" / "vectors-counter.bin").symlink_to("real.bin")
     encoder = Counter()
     opened(tmp_path, encoder, 10)
     assert encoder.seen == []
@@ -213,3 +214,108 @@ def test_whether_vectors_can_be_kept_is_known_before(tmp_path: Path, monkeypatch
     assert not can_keep(tmp_path / "file" / "index")
     monkeypatch.setenv("KB_CACHE_DIR", str(tmp_path / "file"))
     assert not keeps_vectors()
+
+
+# --- the file
+
+
+def test_vectors_are_used_where_they_lie(tmp_path: Path) -> None:
+    opened(tmp_path, Counter(), 10)
+    codes = opened(tmp_path, Counter(), 10).codes
+    assert not codes.flags.owndata
+    assert not codes.flags.writeable
+    while isinstance(codes, np.ndarray):
+        codes = codes.base  # type: ignore[assignment]  # what an array lies in
+    assert isinstance(getattr(codes, "obj", codes), mmap.mmap)
+
+
+def test_what_is_mapped_stays_when_another_process_replaces_the_file(tmp_path: Path) -> None:
+    opened(tmp_path, Counter(), TEXTS)
+    index = opened(tmp_path, Counter(), TEXTS)
+    before = index.codes.copy()
+    (path,) = (tmp_path / "kept").iterdir()
+    replace = f"from kb import files; from pathlib import Path; files.write(Path({str(path)!r}), b'', durable=False)"
+    subprocess.run([sys.executable, "-c", replace], cwd=ROOT, check=True)
+    assert path.stat().st_size == 0
+    np.testing.assert_array_equal(index.codes, before)
+
+
+def test_a_changed_byte_is_seen_wherever_it_is(tmp_path: Path) -> None:
+    opened(tmp_path, Counter(), 10)
+    (path,) = (tmp_path / "kept").iterdir()
+    whole = path.read_bytes()
+    assert read_index(path, None) is not None
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 64]) + whole[at + 1 :])
+        assert read_index(path, None) is None, at
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert read_index(path, None) is None, size
+
+
+def test_the_cells_of_a_large_index_are_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb.search.kept.LARGE", 5)
+    cells = opened(tmp_path, Counter(), 10).cells
+    again = opened(tmp_path, Counter(), 10)
+    assert "cells" in vars(again), "it is read, not made"
+    np.testing.assert_array_equal(again.cells, cells)
+
+
+@pytest.mark.parametrize("dimensions", [2, 384])
+def test_a_byte_a_number_keeps_the_direction(dimensions: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(1000, dimensions)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    codes = quantize(vectors)
+    assert codes.dtype == np.int8
+    assert (np.abs(codes.astype(int)).max(1) == 127).all(), "each row uses the whole range"
+    rows = np.arange(0, 1000, 10, dtype=np.int32), codes, np.arange(1000, dtype=np.uint64), np.zeros(1000, np.uint8)
+    index = Index([str(i) for i in range(100)], *rows)
+    np.testing.assert_allclose(np.linalg.norm(index.vectors, axis=1), 1, atol=1e-6)
+    assert (index.vectors * vectors).sum(1).min() > 0.9999
+    np.testing.assert_array_equal(quantize(np.zeros((1, dimensions), np.float32)), np.zeros((1, dimensions)))
+
+
+def test_a_language_has_a_centre_and_its_questions_have_their_own() -> None:
+    codes = np.array([[127, 0], [0, 50], [0, 127], [-3, 0], [0, 9]], np.int8)
+    kinds = np.array([0, QUESTION, CHINESE, CHINESE, CHINESE], np.uint8)
+    index = Index(["a"], np.zeros(1, np.int32), codes, np.arange(5, dtype=np.uint64), kinds)
+    centres = {kind: centre.round(4).tolist() for kind, centre in index._centres.items()}
+    third = [-0.3333, 0.6667]
+    assert centres == {
+        0: [0.5, 0.5],
+        QUESTION: [0, 1],
+        CHINESE: pytest.approx(third),
+        CHINESE + QUESTION: pytest.approx(third),
+    }
+    assert {centre.dtype.name for centre in index._centres.values()} == {"float32"}
+
+
+def test_what_a_former_version_kept_goes_when_an_index_is_built(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    old, mine = tmp_path / "kept" / "vectors-counter_1.npz", tmp_path / "kept" / "mine.npz"
+    for path in (old, mine):
+        path.write_bytes(b"PK\x03\x04")
+    opened(tmp_path, Counter(), 10)
+    assert not old.exists()
+    assert mine.exists()
+
+
+def test_indexes_are_listed_by_their_encoder(tmp_path: Path) -> None:
+    for name in ("vectors-a.bin", "vectors-a_1.bin", "vectors-a-b_1.bin", "vectors-a_1_f.part", "other.bin"):
+        (tmp_path / name).touch()
+    assert [path.name for path in index_files(tmp_path, "a")] == ["vectors-a.bin", "vectors-a_1.bin"]
+    assert [path.name for path in index_files(tmp_path)] == ["vectors-a-b_1.bin", "vectors-a.bin", "vectors-a_1.bin"]
+    assert index_file(tmp_path, "a") in index_files(tmp_path, "a")
+    assert index_file(tmp_path, "a", "1") in index_files(tmp_path, "a")
+
+
+def test_the_check_of_the_shipped_index_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from build_index import stale
+
+    path = index_file(tmp_path, "counter")
+    build_index(Passages(10), Counter(), path, [], lambda done, total: None)  # type: ignore[arg-type]  # as above
+    assert stale(path, "passages10") is None
+    assert "build_index.py" in (stale(path, "passages11") or "")
+    (tmp_path / "vectors-old.npz").touch()
+    assert "vectors-old.npz" in (stale(path, "passages10") or "")

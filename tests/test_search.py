@@ -43,12 +43,12 @@ class Letters:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(SAMPLE, None, tmp_path / "cache")
+    return open_store([SAMPLE], tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")
 def shipped(shared_cache: Path) -> Store:
-    return open_store(ROOT / "data" / "concepts.yaml", None, shared_cache)
+    return open_store([ROOT / "data" / "concepts.yaml"], shared_cache)
 
 
 def no_notice(done: int, total: int) -> None:
@@ -69,7 +69,7 @@ def test_an_index_is_built_once_and_extended_by_what_is_new(store: Store, tmp_pa
     np.testing.assert_array_equal(again.vectors, index.vectors)
     changed = tmp_path / "changed.yaml"
     changed.write_text(SAMPLE.read_text("utf-8").replace("define by run", "run by define"), encoding="utf-8")
-    index_of(open_store(changed, None, tmp_path / "cache"), tmp_path, encoder)
+    index_of(open_store([changed], tmp_path / "cache"), tmp_path, encoder)
     assert encoder.seen[texts:] == ["run by define"]
 
 
@@ -267,13 +267,6 @@ def test_names_inside_a_query_count_by_their_share(store: Store) -> None:
     assert set(scores) == {"long-short-term-memory", "gated-recurrent-unit"}
     assert name_scores(store, "channel of a planet") == {}, "no name inside a word"
     assert name_scores(store, "讲讲梯度消失")["vanishing-gradient"] > name_scores(store, "讲讲梯度消失")["gradient"]
-
-
-def test_the_shipped_index_is_fresh(shipped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KB_CACHE_DIR", str(tmp_path))
-    embedded: list[int] = []
-    open_semantic(shipped, notify=lambda done, total: embedded.append(total))
-    assert embedded == [], "run: python scripts/build_index.py"
 
 
 @pytest.mark.parametrize(

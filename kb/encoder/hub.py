@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kb.encoder.models import hub_cache
 from kb.encoder.safety import check
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.text import Bilingual
 
 TIMEOUT = 10
@@ -49,10 +49,7 @@ def fetch(model: str) -> Path:
         reason = type(error).__name__
         raise KbError(
             Bilingual(f"nothing could be fetched from the hub: {reason}", f"无法从模型库下载：{reason}"),
-            Bilingual(
-                "copy the model's folder here and name it: kb model use FOLDER",
-                "可将模型文件夹拷到本机，再运行：kb model use 文件夹",
-            ),
+            ways=[Way("copy")],
         ) from error
     check(Path(folder))
     return Path(folder)

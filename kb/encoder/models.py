@@ -1,7 +1,8 @@
 """Which encoder serves: the bundled one, or any sentence-transformers model that lies on this machine.
 
-The bundled one runs on ONNX Runtime, without torch, on the CPU or with the CUDA build of ONNX Runtime; the same
-weights run on torch where only torch reaches the GPU. Nothing is fetched here; `kb.encoder.hub` does, when asked.
+The bundled one runs on ONNX Runtime, without torch, on the CPU, or on a GPU with its CUDA build or its WebGPU plugin;
+the same weights run on torch alone where only torch reaches the GPU. Nothing is fetched here; `kb.encoder.hub` does,
+when asked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb import files
-from kb.encoder.onnx import key_of, read_meta
 from kb.encoder.safety import check
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.text import Bilingual
 from kb.paths import at_home, cache_dir, shipped_data
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from kb.encoder.protocol import Encoder, Side
 
 BUNDLED = "multilingual-e5-small-q4"
-_LIST = Bilingual("kb model list shows what is here", "kb model list 列出本机已有的模型")
 
 
 def is_bundled(model: str) -> bool:
@@ -64,22 +63,35 @@ def _ways(device: str) -> Iterator[Callable[[], Encoder]]:
     here = cuda_devices() if kind in ("auto", "cuda") else 0
     if here and (not number or (number.isdecimal() and int(number) < here)) and "cuda" in available_devices():
         yield lambda: OnnxEncoder(folder, device="cuda" if device == "auto" else device)
+    if device == "webgpu" or (device == "auto" and "webgpu" in available_devices()):
+        yield lambda: OnnxEncoder(folder, device="webgpu")
     gpu = torch_gpu() if device == "auto" else device
-    if gpu not in ("", "cpu"):
+    if gpu not in ("", "cpu", "webgpu"):
         yield lambda: _bundled_on_torch(gpu)
     if device in ("auto", "cpu"):
         yield lambda: OnnxEncoder(folder)
 
 
 def _bundled_on_torch(device: str) -> Encoder:
-    from kb.devices import choose_device
+    """The bundled model on torch alone, once it has encoded something: what does not start there says so now."""
+    from kb.encoder.lean import LeanEncoder
 
-    chosen = choose_device(device)  # before 90 MB are written for it
-    return TorchEncoder(expanded(), chosen, BUNDLED)
+    try:
+        encoder = LeanEncoder(shipped_data() / "encoder", device)
+        encoder.encode([""])
+    except KbError:
+        raise
+    except Exception as error:  # whatever torch and a driver raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise KbError(
+            Bilingual(f"torch could not be started on {device}: {reason}", f"torch 无法在 {device} 上启动：{reason}"),
+            ways=[Way("cpu")],
+        ) from error
+    return encoder
 
 
 def expanded() -> Path:
-    """The bundled model as a sentence-transformers folder in the cache, made on first use."""
+    """The bundled model as a sentence-transformers folder in the cache, for what expects one; made on first use."""
     from kb.encoder.expand import expand
 
     return expand(shipped_data() / "encoder", cache_dir() / f"{BUNDLED}-expanded")
@@ -135,11 +147,8 @@ def locate(model: str) -> Path:
             found = None
         if found is None:
             is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", model) is not None
-            more = Bilingual(f"; kb model use {model} --fetch downloads it", f"；kb model use {model} --fetch 可下载")
-            raise KbError(
-                Bilingual(f"no model '{model[:80]}' on this machine", f"本机没有模型“{model[:80]}”"),
-                Bilingual(_LIST.en + more.en, _LIST.zh + more.zh) if is_name else _LIST,
-            )
+            none = Bilingual(f"no model '{model[:80]}' on this machine", f"本机没有模型“{model[:80]}”")
+            raise KbError(none, ways=[Way("models"), *[Way("fetch", model)] * is_name])
         folder = found
     check(folder)
     return folder
@@ -172,7 +181,7 @@ class TorchEncoder:
     Args:
         folder: The model.
         device: auto, cpu, cuda, cuda:N or mps.
-        name: What it is called; the bundled model's vectors are near enough on every runtime to share an index.
+        name: What it is called.
 
     Raises:
         KbError: the device is not here, or the model cannot be loaded.
@@ -184,7 +193,7 @@ class TorchEncoder:
         from kb.devices import choose_device
 
         self.device, self.name = choose_device(device or "auto"), name
-        self.key = key_of(read_meta(shipped_data() / "encoder")) if name == BUNDLED else f"{name}-{fingerprint(folder)}"
+        self.key = f"{name}-{fingerprint(folder)}"
         self.model = _load(folder, self.device)
         is_e5 = re.search(r"(?<![a-z0-9])e5(?![a-z0-9])", Path(name).name.lower())
         if is_e5 and not any(self.model.prompts.values()):
@@ -279,5 +288,5 @@ def _told(folder: Path) -> Iterator[None]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise KbError(
             Bilingual(f"the model in {folder} cannot be loaded: {reason}", f"无法加载 {folder} 中的模型：{reason}"),
-            _LIST,
+            ways=[Way("models")],
         ) from error

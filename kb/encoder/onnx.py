@@ -16,8 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from kb.encoder.plugin import PROVIDER, plugin_gpus
 from kb.encoder.tokenizer import PAD, UnigramTokenizer, damaged, read_file
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.text import Bilingual
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class OnnxEncoder:
 
     Args:
         folder: Holds model.onnx, model.safetensors, tokenizer.bin and meta.json.
-        device: cpu, cuda or cuda:N. The latter need the package onnxruntime-gpu; operators for which it has no CUDA
-            kernel run on the CPU. Not measured on a GPU yet.
+        device: cpu, cuda or cuda:N, or webgpu. CUDA needs the package onnxruntime-gpu, WebGPU onnxruntime-ep-webgpu
+            beside the plain one; operators for which these have no kernel run on the CPU. Not measured on a GPU yet.
         providers: ONNX Runtime's execution providers by name, instead of the device's.
 
     Raises:
@@ -141,10 +142,10 @@ def verify(folder: Path) -> None:
 
 
 def available_devices() -> tuple[str, ...]:
-    """The devices that the installed ONNX Runtime was built for; torch is not asked, nor imported."""
+    """What the installed ONNX Runtime was built for, or reaches through a plugin; torch is not asked, nor imported."""
     onnxruntime = _runtime()
-    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    return ("cpu", "cuda") if cuda else ("cpu",)
+    cuda = ["cuda"] if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else []
+    return ("cpu", *cuda, *(["webgpu"] if plugin_gpus(onnxruntime) else []))
 
 
 def _runtime() -> Any:
@@ -162,13 +163,16 @@ def _providers(device: str) -> Sequence[Provider]:
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return ["CPUExecutionProvider"]
+    if kind == "webgpu":
+        return [PROVIDER, "CPUExecutionProvider"]
     if kind not in available_devices():
         raise KbError(
             Bilingual("the installed ONNX Runtime has no CUDA support", "已安装的 ONNX Runtime 不支持 CUDA"),
             Bilingual(
-                "pip uninstall onnxruntime && pip install onnxruntime-gpu, or use --device cpu",
-                "pip uninstall onnxruntime && pip install onnxruntime-gpu，或使用 --device cpu",
+                "pip uninstall onnxruntime && pip install onnxruntime-gpu",
+                "pip uninstall onnxruntime && pip install onnxruntime-gpu",
             ),
+            [Way("cpu")],
         )
     return [("CUDAExecutionProvider", {"device_id": number or "0"}), "CPUExecutionProvider"]
 
@@ -187,6 +191,8 @@ def _open(path: Path, threads: int, providers: Sequence[Provider]) -> InferenceS
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     first = providers[0] if isinstance(providers[0], str) else providers[0][0]
     is_cpu, reason = first == "CPUExecutionProvider", ""
+    if first == PROVIDER:
+        return _open_plugin(path, options)
     with contextlib.redirect_stdout(sys.stderr):  # ONNX Runtime prints its complaints among the answers
         if not is_cpu and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()  # CUDA and cuDNN from their pip packages; without it torch must come first
@@ -200,5 +206,26 @@ def _open(path: Path, threads: int, providers: Sequence[Provider]) -> InferenceS
                 raise damaged(path, Bilingual(reason, reason)) from error
     raise KbError(
         Bilingual(f"{first} could not be started: {reason}", f"{first} 无法启动：{reason}"),
-        Bilingual("check CUDA and cuDNN, or use --device cpu", "请检查 CUDA 与 cuDNN，或使用 --device cpu"),
+        Bilingual("check CUDA and cuDNN", "请检查 CUDA 与 cuDNN"),
+        [Way("cpu")],
+    )
+
+
+def _open_plugin(path: Path, options: Any) -> InferenceSession:
+    """A session on the first GPU that the plugin offers; it has no options of its own."""
+    ort, reason = _runtime(), "no GPU is offered"
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            if gpus := plugin_gpus(ort):
+                options.add_provider_for_devices(gpus[:1], {})
+                return ort.InferenceSession(path, options, enable_fallback=0)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    raise KbError(
+        Bilingual(f"{PROVIDER} could not be started: {reason}", f"{PROVIDER} 无法启动：{reason}"),
+        Bilingual(
+            "pip install onnxruntime-ep-webgpu; on Linux it also needs libvulkan.so.1",
+            "pip install onnxruntime-ep-webgpu；Linux 上还需要 libvulkan.so.1",
+        ),
+        [Way("cpu")],
     )

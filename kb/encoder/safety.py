@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from kb import files
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.text import Bilingual
 
 MOST = 10_000_000
@@ -51,10 +51,8 @@ def check(folder: Path) -> None:
     """
     try:
         if not ((folder / "modules.json").exists() or (folder / "config.json").exists()):
-            raise KbError(
-                Bilingual(f"{folder} holds no model", f"{folder} 中没有模型"),
-                Bilingual("kb model list shows what is here", "kb model list 列出本机已有的模型"),
-            )
+            none = Bilingual(f"{folder} holds no model", f"{folder} 中没有模型")
+            raise KbError(none, ways=[Way("models")])
         root = folder.resolve()
         places = _places(root)
         if not sum(_weights(root, place, classes) for place, classes in places.items()):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float32]
     Vector = NDArray[np.float32]
-    Halves = NDArray[np.float16]
+    Codes = NDArray[np.int8]
     Places = NDArray[np.int64]
 
 CHUNK = 256
@@ -29,8 +29,8 @@ CANDIDATES = 400
 """Passages whose concepts are then compared in full, at least."""
 SAMPLE = 400
 """Concepts that stand for all others then."""
-BLOCK = 20_000
-"""Vectors that are worked on at once where all of a large index are."""
+BLOCK = 1000
+"""Vectors that are worked on at once where all are: what is made on the way stays in the processor's cache."""
 CHINESE, QUESTION = 1, 2
 """Bits of a passage's kind."""
 
@@ -58,7 +58,7 @@ class Index:
     Args:
         ids: One a concept: N of them.
         starts: Where each concept's vectors begin: (N,).
-        vectors: One a passage, float16: (P, D).
+        codes: One row a passage, whose direction is the passage's vector: (P, D). It may lie in a file.
         hashes: Of the passages' texts: (P,).
         kinds: CHINESE and QUESTION of each passage: (P,).
     """
@@ -67,16 +67,21 @@ class Index:
         self,
         ids: list[str],
         starts: NDArray[np.int32],
-        vectors: Halves,
+        codes: Codes,
         hashes: NDArray[np.uint64],
         kinds: NDArray[np.uint8],
     ) -> None:
-        self.ids, self.starts, self.vectors, self.hashes, self.kinds = ids, starts, vectors, hashes, kinds
+        self.ids, self.starts, self.codes, self.hashes, self.kinds = ids, starts, codes, hashes, kinds
 
     @cached_property
     def position(self) -> dict[str, int]:
         """Where each id stands in `ids`."""
         return {id: i for i, id in enumerate(self.ids)}
+
+    @property
+    def vectors(self) -> Matrix:
+        """The passages as unit vectors: (P, D), made anew."""
+        return self._units(slice(None))
 
     def find(self, query: Vector, *, chinese: bool, k: int = 10, also: Sequence[int] = ()) -> Found:
         """Compare a unit vector with every concept: (D,).
@@ -90,7 +95,7 @@ class Index:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), 0.0, 1.0)
         query = _unit(query - self._centres[CHINESE * chinese + QUESTION])
         everything = np.arange(len(self.ids))
-        if len(self.vectors) <= LARGE:
+        if len(self.codes) <= LARGE:
             scores = self._near(everything, (self._full @ query)[self._table])
             return Found(everything, scores, *_spread(scores))
         axes, coarse = self._coarse
@@ -119,7 +124,7 @@ class Index:
         for start in range(0, len(self.ids), CHUNK):
             part = slice(start, start + CHUNK)
             rows = np.arange(self.starts[part][0], self._ends[part][-1])
-            cosines = own @ (self._seen(rows) if len(self.vectors) > LARGE else self._full[rows]).T
+            cosines = own @ (self._seen(rows) if len(self.codes) > LARGE else self._full[rows]).T
             bounds = self.starts[part] - rows[0]
             there = np.maximum.reduceat(cosines, bounds, axis=1).mean(0)
             back = np.add.reduceat(cosines.max(0), bounds) / (self._ends[part] - self.starts[part])
@@ -130,39 +135,58 @@ class Index:
     def _ends(self) -> Places:
         import numpy as np
 
-        return np.append(self.starts[1:], len(self.vectors)).astype(np.int64)
+        return np.append(self.starts[1:], len(self.codes)).astype(np.int64)
 
     @cached_property
     def _centres(self) -> dict[int, Vector]:
         """By kind: the mean of a language's passages, and of its questions, or of all its passages without these."""
         centres: dict[int, Vector] = {}
+        sums, counts = self._sums
         for language in (0, CHINESE):
-            spoken, questions = (self.kinds & CHINESE) == language, self.kinds == language + QUESTION
-            centres[language] = self._mean(spoken)
-            centres[language + QUESTION] = self._mean(questions if questions.any() else spoken)
+            questions = language + QUESTION
+            spoken = sums[language] + sums[questions], counts[language] + counts[questions]
+            asked = (sums[questions], counts[questions]) if counts[questions] else spoken
+            centres[language], centres[questions] = (total / max(count, 1) for total, count in (spoken, asked))
         return centres
 
-    def _mean(self, wanted: NDArray[np.bool_]) -> Vector:
+    @cached_property
+    def _sums(self) -> tuple[Matrix, list[int]]:
+        """Of each kind, the sum of the unit vectors and how many there are: (4, D), 4."""
         import numpy as np
 
-        zero = np.zeros(self.vectors.shape[1], np.float32)
-        return self.vectors[wanted].mean(0, dtype=np.float32) if wanted.any() else zero
+        sums = np.zeros((4, self.codes.shape[1]), np.float32)
+        for rows in self._blocks():
+            sums += (np.arange(4)[:, None] == self.kinds[rows]).astype(np.float32) @ self._units(rows)
+        return sums, np.bincount(self.kinds, minlength=4).tolist()
 
     @cached_property
     def _full(self) -> Matrix:
+        """All passages, as `_seen` has them."""
         import numpy as np
 
-        return self._seen(np.arange(len(self.vectors)))
+        full = np.empty(self.codes.shape, np.float32)
+        for rows in self._blocks():
+            full[rows] = self._seen(rows)
+        return full
 
-    def _seen(self, rows: Places) -> Matrix:
+    def _units(self, rows: Places | slice) -> Matrix:
+        """Passages as unit vectors: (n,) -> (n, D)."""
+        import numpy as np
+
+        return _unit(self.codes[rows].astype(np.float32))
+
+    def _seen(self, rows: Places | slice) -> Matrix:
         """Passages seen from the centre of their language: (n,) -> (n, D), unit rows."""
+        return _unit(self._apart(rows))
+
+    def _apart(self, rows: Places | slice) -> Matrix:
+        """Passages without the centre of their language: (n,) -> (n, D)."""
         import numpy as np
 
-        seen = self.vectors[rows].astype(np.float32)
-        is_chinese = (self.kinds[rows] & CHINESE) == CHINESE
-        for language, chosen in ((CHINESE, is_chinese), (0, ~is_chinese)):
-            seen[chosen] -= self._centres[language]
-        return _unit(seen)
+        centres = np.stack([self._centres[0], self._centres[CHINESE]])
+        apart = self._units(rows)
+        apart -= centres[self.kinds[rows] & CHINESE]
+        return apart
 
     @cached_property
     def _table(self) -> Places:
@@ -192,32 +216,25 @@ class Index:
         """What `_seen(rows) @ query` is, without making these: (n,)."""
         import numpy as np
 
-        plain = self.vectors[rows].astype(np.float32) @ query
+        plain = self._units(rows) @ query
         centre = np.where(
             (self.kinds[rows] & CHINESE) == CHINESE, self._centres[CHINESE] @ query, self._centres[0] @ query
         )
         cosines: Vector = (plain - centre) * self._scales[rows]
         return cosines
 
-    def _blocks(self) -> Iterator[Places]:
+    def _blocks(self) -> Iterator[slice]:
         """All passages, some at a time."""
-        import numpy as np
-
-        for start in range(0, len(self.vectors), BLOCK):
-            yield np.arange(start, min(start + BLOCK, len(self.vectors)))
+        for start in range(0, len(self.codes), BLOCK):
+            yield slice(start, start + BLOCK)
 
     @cached_property
     def _scales(self) -> Vector:
         """What makes a passage, seen from its centre, as long as 1: (P,)."""
         import numpy as np
 
-        lengths = []
-        for rows in self._blocks():
-            seen = self.vectors[rows].astype(np.float32)
-            for language in (0, CHINESE):
-                seen[(self.kinds[rows] & CHINESE) == language] -= self._centres[language]
-            lengths.append(np.linalg.norm(seen, axis=1))
-        scales: Vector = 1 / np.maximum(np.concatenate(lengths), 1e-6)
+        lengths = np.concatenate([_lengths(self._apart(rows)) for rows in self._blocks()])
+        scales: Vector = np.reciprocal(np.maximum(lengths, 1e-6))
         return scales
 
     @cached_property
@@ -233,7 +250,7 @@ class Index:
         import numpy as np
 
         draw = np.random.default_rng(0)
-        some = self._seen(draw.choice(len(self.vectors), min(len(self.vectors), 30 * CELLS), replace=False))
+        some = self._seen(draw.choice(len(self.codes), min(len(self.codes), 30 * CELLS), replace=False))
         centres = some[:CELLS]
         for _ in range(5):
             centres = _means(some, (some @ centres.T).argmax(1), centres)
@@ -261,7 +278,7 @@ class Index:
 
         sample = self._sample[1]
         axes = np.linalg.eigh(sample.T @ sample)[1][:, -COARSE:]  # eigenvalues ascend
-        coarse = np.empty((len(self.vectors), axes.shape[1]), np.float32)
+        coarse = np.empty((len(self.codes), axes.shape[1]), np.float32)
         for rows in self._blocks():
             coarse[rows] = self._seen(self._by_cell[rows]) @ axes
         return axes, coarse
@@ -270,8 +287,8 @@ class Index:
     def _cell_centres(self) -> Matrix:
         import numpy as np
 
-        some = self._by_cell[:: max(1, len(self.vectors) // (30 * CELLS))]
-        return _means(self._seen(some), self.cells[some], np.zeros((CELLS, self.vectors.shape[1]), np.float32))
+        some = self._by_cell[:: max(1, len(self.codes) // (30 * CELLS))]
+        return _means(self._seen(some), self.cells[some], np.zeros((CELLS, self.codes.shape[1]), np.float32))
 
     @cached_property
     def _sample(self) -> tuple[Places, Matrix]:
@@ -286,8 +303,16 @@ def _unit(vectors: Matrix) -> Matrix:
     """Rows of length 1, in place."""
     import numpy as np
 
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    vectors /= np.maximum(_lengths(vectors), 1e-6)[..., None]
     return vectors
+
+
+def _lengths(vectors: Matrix) -> Vector:
+    """Of rows; without the copy that np.linalg.norm makes."""
+    import numpy as np
+
+    lengths: Vector = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))
+    return lengths
 
 
 def _means(vectors: Matrix, groups: Places | NDArray[np.int16], before: Matrix) -> Matrix:

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kb import __version__
 from kb.cli.options import JSON
 from kb.cli.session import Session
+from kb.cli.ways import way_out
 from kb.errors import KbError
 from kb.language.text import Bilingual
 from kb.show.plain import printable
+
+if TYPE_CHECKING:
+    from kb.encoder.protocol import Encoder
 
 PACKAGES = (
     "typer", "rich", "networkx", "pyyaml", "numpy", "onnxruntime", "rapidfuzz", "pypinyin", "platformdirs",
@@ -89,17 +93,67 @@ def _installed(package: str) -> bool:
 
 
 def _devices(session: Session) -> Iterator[Finding]:
+    yield Finding("cpu", session.say(f"{os.cpu_count()} cores", f"{os.cpu_count()} 核"))
+    yield _search_device(session)
     if find_spec("torch") is None:
         return
     import torch
 
-    yield Finding("cpu", session.say(f"{os.cpu_count()} cores", f"{os.cpu_count()} 核"))
     for i in range(torch.cuda.device_count()):
         yield Finding(f"cuda:{i}", torch.cuda.get_device_name(i))
-    if torch.backends.mps.is_available():
-        yield Finding("mps", "Apple GPU")
-    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        yield Finding("gpu", session.say("none: demos and search run on the CPU", "无：演示与检索在 CPU 上运行"))
+    yield _demo_device(session)
+
+
+def _search_device(session: Session) -> Finding:
+    """What serves a search as things stand, and why."""
+    from kb.encoder.models import open_encoder
+
+    topic, device = "device, search", session.settings.device or "auto"
+    try:
+        encoder = open_encoder(session.settings.model, device)
+    except KbError as error:
+        return Finding(topic, error.message.of(session.language), way_out(error))
+    why = _set(device) if device != "auto" else _why(encoder)
+    return Finding(topic, f"{encoder.device}, {encoder.runtime}: {why.of(session.language)}")
+
+
+def _why(encoder: Encoder) -> Bilingual:
+    """Why `auto` came to this device and runtime."""
+    from kb.devices import cuda_devices
+    from kb.encoder.models import BUNDLED
+
+    if encoder.name != BUNDLED:
+        return Bilingual("where sentence-transformers runs", "由 sentence-transformers 运行")
+    if encoder.device == "cpu":
+        return _UNREACHED if cuda_devices() else Bilingual("no GPU found", "未发现 GPU")
+    return _BY_TORCH if encoder.runtime == "torch" else Bilingual("without torch", "无需 torch")
+
+
+def _demo_device(session: Session) -> Finding:
+    """Where demos run as things stand, and why."""
+    from kb.devices import choose_device
+
+    topic, device = "device, demos", session.settings.device or "auto"
+    try:
+        chosen = choose_device(device)
+    except KbError as error:
+        return Finding(topic, error.message.of(session.language), way_out(error))
+    none = Bilingual("torch sees no GPU", "torch 未发现 GPU") if chosen == "cpu" else Bilingual("a GPU", "GPU")
+    return Finding(topic, f"{chosen}, torch: {(none if device == 'auto' else _set(device)).of(session.language)}")
+
+
+def _set(device: str) -> Bilingual:
+    return Bilingual(f'device = "{device}" is set', f'已设置 device = "{device}"')
+
+
+_UNREACHED = Bilingual(
+    "neither ONNX Runtime nor torch reaches the GPU; pip install onnxruntime-ep-webgpu may",
+    "ONNX Runtime 与 torch 都无法使用这块 GPU；可试 pip install onnxruntime-ep-webgpu",
+)
+_BY_TORCH = Bilingual(
+    "ONNX Runtime does not reach the GPU; with pip install onnxruntime-ep-webgpu it may, and torch need not start",
+    "ONNX Runtime 无法使用 GPU；可试 pip install onnxruntime-ep-webgpu，成功后无需启动 torch",
+)
 
 
 def _paths(session: Session) -> Iterator[Finding]:
@@ -131,7 +185,7 @@ def _overlay(session: Session) -> Finding:
     try:
         found = overlay_file(session.settings)
     except KbError as error:
-        return Finding("overlay", error.message.of(session.language), error.hint or error.message)
+        return Finding("overlay", error.message.of(session.language), way_out(error))
     place = "" if config_dir() == NOWHERE else f" ({config_dir() / 'overlay.yaml'})"
     return Finding("overlay", str(found or session.say("none", "无") + place))
 
@@ -151,18 +205,18 @@ def _cache_mend(cache: Path) -> Bilingual:
 
 def _state(session: Session) -> Iterator[Finding]:
     try:
-        store = session.store
-        n = len(store.rows())
+        n, place = len(session.base), session.base.snapshot
         yield Finding(
             "snapshot",
-            session.say(f"{n} concepts, {store.path or 'in memory'}", f"{n} 个概念，{store.path or '在内存中'}"),
+            session.say(f"{n} concepts, {place or 'in memory'}", f"{n} 个概念，{place or '在内存中'}"),
         )
     except KbError as error:
-        yield Finding("snapshot", error.message.of(session.language), error.hint or error.message)
+        yield Finding("snapshot", error.message.of(session.language), way_out(error))
         return
     from kb.encoder.models import BUNDLED
     from kb.lab.runner import demo_ids
     from kb.paths import cache_dir, shipped_data
+    from kb.search.kept import index_files
 
     yield Finding("demos", str(len(demo_ids())))
     model = shipped_data() / "encoder" / "model.onnx"
@@ -171,5 +225,5 @@ def _state(session: Session) -> Iterator[Finding]:
     size = f"{weight / 1e6:.1f} MB" if model.exists() else session.say("missing", "缺失")
     yield Finding("encoder", f"{BUNDLED}, {size}", None if model.exists() else mend)
     for where, folder in (("shipped", shipped_data() / "index"), ("cache", cache_dir() / "index")):
-        names = sorted(path.stem.removeprefix("vectors-") for path in folder.glob("*.npz"))
+        names = [path.stem.removeprefix("vectors-") for path in index_files(folder)]
         yield Finding(f"index, {where}", ", ".join(names) or session.say("none", "无"))

@@ -30,12 +30,11 @@ def command(
 def _about(name: str, device: str) -> dict[str, Any]:
     from kb.encoder.models import BUNDLED, is_bundled, locate, open_encoder
     from kb.paths import cache_dir, shipped_data
-    from kb.search.kept import slug_of
+    from kb.search.kept import index_files, slug_of
 
     folder = shipped_data() / "encoder" if is_bundled(name) else locate(name)
     encoder = open_encoder(name, device)
-    pattern = f"vectors-{slug_of(encoder.key)}"
-    indexes = [shipped_data() / "index" / f"{pattern}.npz", *(cache_dir() / "index").glob(f"{pattern}_*.npz")]
+    folders = shipped_data() / "index", cache_dir() / "index"
     return {
         "name": BUNDLED if is_bundled(name) else name,
         "folder": str(folder),
@@ -43,5 +42,5 @@ def _about(name: str, device: str) -> dict[str, Any]:
         "dimensions": int(encoder.encode(["x"]).shape[1]),
         "device": encoder.device,
         "runtime": encoder.runtime,
-        "indexes": [str(path) for path in indexes if path.exists()],
+        "indexes": [str(path) for place in folders for path in index_files(place, slug_of(encoder.key))],
     }
