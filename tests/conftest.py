@@ -57,3 +57,19 @@ def sample() -> Path:
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for tests that only read the shipped knowledge base."""
     yield tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def sample_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds the snapshot of the sample."""
+    from kb.snapshot.store import open_store
+
+    cache = tmp_path_factory.mktemp("sample")
+    open_store([SAMPLE], cache).close()
+    return cache
+
+
+@pytest.fixture
+def warm(own_world: None, sample_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes find the sample compiled: for tests that are about something else, a second saved for each process."""
+    monkeypatch.setenv("KB_CACHE_DIR", str(sample_cache))

@@ -8,9 +8,14 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from conftest import ROOT, SAMPLE
+
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 _START = """
 import fcntl, os, sys, termios
 os.setsid()
@@ -71,3 +76,27 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         os.close(self.end)
+
+
+@contextmanager
+def at_terminal(line: str, tmp_path: Path, *, columns: int = 80, lines: int = 24, **extra: str) -> Iterator[Terminal]:
+    """A line of bash at a terminal, `kb` being this checkout on the sample; programs in `tmp_path/bin` come first."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    environment = {**os.environ, "KB_DATA": str(SAMPLE), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **extra}
+    environment["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    for unwanted in {"NO_COLOR", "LESS", "PAGER"} - extra.keys():
+        environment.pop(unwanted, None)
+    script = f"kb() {{ '{sys.executable}' -m kb \"$@\"; }}; {line}"
+    terminal = Terminal(["bash", "-c", script], environment, tmp_path, columns=columns, lines=lines)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def program(name: str, tmp_path: Path, script: str) -> None:
+    """An executable that comes first on the path of `at_terminal`."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    path = tmp_path / "bin" / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

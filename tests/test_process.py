@@ -8,17 +8,13 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, SAMPLE
-from terminal import Terminal
+from terminal import at_terminal, needs_terminal, program
 
 from kb.cli.complain import complain_of
-
-needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 
 
 def shell(line: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -28,6 +24,7 @@ def shell(line: str, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -66,6 +63,7 @@ def test_a_shell_gets_its_code_and_no_traceback(line: str, code: int, said: str)
     assert done.returncode == code, done.stderr
 
 
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("encoding", ["gbk", "ascii", "latin-1"])
 def test_a_narrow_encoding_loses_characters_not_the_answer(encoding: str) -> None:
     done = shell("kb explain LSTM --lang both | wc -l", PYTHONIOENCODING=encoding)
@@ -73,6 +71,7 @@ def test_a_narrow_encoding_loses_characters_not_the_answer(encoding: str) -> Non
     assert int(done.stdout) > 10
 
 
+@pytest.mark.usefixtures("warm")
 def test_a_narrow_encoding_writes_a_formula_that_can_be_read() -> None:
     done = shell("kb explain LSTM; kb explain ‘nothing’", PYTHONIOENCODING="ascii")
     assert "c_t = f_t" in done.stdout
@@ -103,12 +102,14 @@ def test_a_broken_configuration_leaves_help_and_speaks_the_users_language(tmp_pa
     assert "请修正该文件" in done.stderr
 
 
+@pytest.mark.usefixtures("warm")
 def test_json_holds_nothing_that_a_terminal_would_act_on() -> None:
     done = shell("kb search --mode lexical --json $'x\\u202e\\u009bgradient'")
     assert not set(done.stdout) & set("\u202e\u009b\x1b")
     assert "\\u202e" in done.stdout
 
 
+@pytest.mark.usefixtures("warm")
 def test_an_answer_does_not_fail_by_what_is_said_beside_it() -> None:
     whole = shell("kb list")
     for line in ("kb list 2>/dev/full", "kb list 2>&1 >&3 3>&- | true; exit ${PIPESTATUS[0]}"):
@@ -128,6 +129,7 @@ def test_no_file_takes_the_number_of_a_closed_stream(tmp_path: Path) -> None:
         assert int((tmp_path / "number").read_text()) > 2, (closed, done.stderr)
 
 
+@pytest.mark.usefixtures("warm")
 def test_what_is_echoed_of_the_command_line_is_short() -> None:
     for command in ("", "explain", "list --data", "search --mode lexical", "demo", "model use", "x"):
         done = shell(f"kb {command} $(printf '%0100000d' 1)", KB_LANG="zh")
@@ -276,35 +278,12 @@ def test_a_process_that_runs_a_demo_is_started_deaf_to_interrupts(monkeypatch: p
 # Terminals and pagers
 
 
-@contextmanager
-def at_terminal(line: str, tmp_path: Path, **extra: str) -> Iterator[Terminal]:
-    """A line of bash at a terminal of 24 lines; programs in `tmp_path/bin` come first."""
-    (tmp_path / "bin").mkdir(exist_ok=True)
-    environment = {**os.environ, "KB_DATA": str(SAMPLE), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **extra}
-    environment["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    for unwanted in {"NO_COLOR", "LESS", "PAGER"} - extra.keys():
-        environment.pop(unwanted, None)
-    script = f"kb() {{ '{sys.executable}' -m kb \"$@\"; }}; {line}"
-    terminal = Terminal(["bash", "-c", script], environment, tmp_path)
-    try:
-        yield terminal
-    finally:
-        terminal.close()
-
-
-def program(name: str, tmp_path: Path, script: str) -> None:
-    """An executable that comes first on the path of `at_terminal`."""
-    (tmp_path / "bin").mkdir(exist_ok=True)
-    path = tmp_path / "bin" / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
 LAST = "It adds two numbers across a long gap"
 """Of the card of the LSTM."""
 
 
 @needs_terminal
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("line", ["kb explain LSTM <&-", "kb explain LSTM --no-pager", "kb explain LSTM </dev/null"])
 def test_a_card_is_shown_where_nobody_can_press_a_key(line: str, tmp_path: Path) -> None:
     program("less", tmp_path, "echo PAGED")
@@ -315,6 +294,7 @@ def test_a_card_is_shown_where_nobody_can_press_a_key(line: str, tmp_path: Path)
 
 
 @needs_terminal
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(
     "pager", ["false", "   ", "", "less 'x", "nosuch-pager", "cat", "broken", "missing-interpreter", "killed"]
 )
@@ -331,6 +311,7 @@ def test_the_answer_is_there_whatever_the_pager_does(pager: str, tmp_path: Path)
 
 
 @needs_terminal
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("options", ["", "-j10", "-i", "-FX", None])
 @pytest.mark.parametrize("pager", [None, "less", "less -S"])
 def test_less_is_told_to_show_colours_whatever_else_it_is_told(
@@ -347,6 +328,7 @@ def test_less_is_told_to_show_colours_whatever_else_it_is_told(
 
 
 @needs_terminal
+@pytest.mark.usefixtures("warm")
 def test_a_pager_that_would_show_codes_gets_text_alone(tmp_path: Path) -> None:
     program("more", tmp_path, "echo PAGED; exec cat")
     with at_terminal("kb explain LSTM", tmp_path, PAGER="more") as terminal:
@@ -357,6 +339,7 @@ def test_a_pager_that_would_show_codes_gets_text_alone(tmp_path: Path) -> None:
 
 
 @needs_terminal
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("code", [0, 2])
 def test_a_pager_has_ctrl_c_for_itself(code: int, tmp_path: Path) -> None:
     wait = f"until test -e '{tmp_path}/stop'; do sleep 0.1; done"
