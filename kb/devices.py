@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.text import Bilingual
 
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
@@ -65,5 +65,6 @@ def choose_device(wanted: str) -> str:
     built_zh = "（当前 PyTorch 不含 CUDA 支持）" if built else ""
     raise KbError(
         Bilingual(f"no device '{wanted}' here{built}", f"这台机器上没有设备“{wanted}”{built_zh}"),
-        Bilingual(f"available: {listed}; try --device cpu", f"可用设备：{listed}；可改用 --device cpu"),
+        Bilingual(f"available: {listed}", f"可用设备：{listed}"),
+        [Way("cpu")],
     )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
 from kb.language.text import Bilingual
+
+
+class Way(NamedTuple):
+    """A way out that a face has, told without its words: what it is to do, with what, and what that is."""
+
+    to: Literal["explain", "search", "list", "doctor", "lint", "models", "fetch", "copy", "export", "cpu"]
+    about: str = ""
+    note: Bilingual | None = None
 
 
 class KbError(Exception):
@@ -10,10 +21,10 @@ class KbError(Exception):
 
     Args:
         message: What is wrong, in both languages, in one line.
-        hint: What to do about it; lines separated by newlines.
+        hint: What to do about it, whoever asked; lines separated by newlines.
+        ways: What a face can do about it, which words it: the command line names its commands.
     """
 
-    def __init__(self, message: Bilingual, hint: Bilingual | None = None) -> None:
+    def __init__(self, message: Bilingual, hint: Bilingual | None = None, ways: Sequence[Way] = ()) -> None:
         super().__init__(message.en)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint, self.ways = message, hint, tuple(ways)

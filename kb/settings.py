@@ -186,3 +186,13 @@ def overlay_file(settings: Settings) -> Path | None:
     """
     path = config_dir() / "overlay.yaml"
     return path if not settings.data and _is_there(path) else None
+
+
+def sources(settings: Settings) -> list[Path]:
+    """The files that make up the knowledge base, each laid over those before it.
+
+    Raises:
+        KbError: as `overlay_file`.
+    """
+    overlay = overlay_file(settings)
+    return [data_file(settings), *([overlay] if overlay else [])]

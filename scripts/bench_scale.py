@@ -31,14 +31,16 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
 from kb.base import open as open_base  # noqa: E402  (the path comes first)
+from kb.concepts.model import Concept  # noqa: E402
 from kb.encoder.models import open_encoder  # noqa: E402
-from kb.language.surface import fold  # noqa: E402
-from kb.language.words import words  # noqa: E402
+from kb.language.text import Bilingual  # noqa: E402
 from kb.search.hybrid import Semantic, search_all  # noqa: E402
 from kb.search.index import CHUNK, Index  # noqa: E402
+from kb.search.kept import quantize  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
-from kb.snapshot.compile import TABLES, pinyin  # noqa: E402
+from kb.snapshot.compile import words_of  # noqa: E402
 from kb.snapshot.store import Store  # noqa: E402
+from kb.snapshot.update import TABLES, Change, write  # noqa: E402
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 NOISE = 0.01
@@ -46,40 +48,29 @@ NOISE = 0.01
 
 
 def make_store(shipped: Store, n: int, path: Path) -> Store:
-    """A snapshot of n made concepts, with what a search reads and nothing else."""
-    draw = random.Random(0)
-    rows = shipped.query("SELECT names, summary, asks, body FROM lexical")
-    texts = [[part.split() for part in row] for row in rows]
-    pool = sorted(text for (text,) in shipped.query("SELECT text FROM word") if len(text) > 3)
-    han = sorted(
-        {c for (text,) in shipped.query("SELECT name_zh FROM card") for c in text if "\u3400" <= c <= "\u9fff"}
-    )
+    """A snapshot of n made concepts."""
     connection = sqlite3.connect(path)
     connection.executescript(TABLES)
-
-    def made() -> Iterator[tuple[str, str, str]]:
-        for i in range(n):
-            yield (
-                f"made-{i:06d}",
-                f"{draw.choice(pool)} {draw.choice(pool)} {i}",
-                "".join(draw.choices(han, k=4)) + str(i),
-            )
-
     with connection:
-        for id, en, zh in made():
-            card = (id, "concept", "foundations", en, zh, en, zh, None, "{}")
-            connection.execute("INSERT INTO card VALUES (?,?,?,?,?,?,?,?,?)", card)
-            for key, text, status in ((fold(en), en, "name"), (fold(zh), zh, "name"), (pinyin(zh), zh, "pinyin")):
-                connection.execute("INSERT OR IGNORE INTO surface VALUES (?,?,?,?)", (key, id, text, status))
-            connection.executemany("INSERT OR IGNORE INTO word VALUES (?,'name')", [(word,) for word in en.split()])
-            mixed = [
-                " ".join(_half(draw.choice(texts)[part], draw) + _half(draw.choice(texts)[part], draw))
-                for part in range(1, 4)
-            ]
-            named = " ".join([*words(en), *words(zh)])
-            connection.execute("INSERT INTO lexical VALUES (?,?,?,?,?)", (id, named, *mixed))
-        connection.executemany("INSERT OR IGNORE INTO word VALUES (?,?)", shipped.query("SELECT text, place FROM word"))
+        write(connection, Change([(concept, "") for concept in make_concepts(shipped, n)], [], []))
     return Store((connection, path), lambda: (connection, path))
+
+
+def make_concepts(shipped: Store, n: int) -> Iterator[Concept]:
+    """Concepts whose names are drawn from the shipped words, and whose texts are halves of shipped ones."""
+    draw = random.Random(0)
+    texts = [words_of(concept) for concept in shipped.concepts()]
+    pool = sorted({word for of_it in texts for column in of_it for word in column if word.isascii() and len(word) > 3})
+    han = sorted({c for row in shipped.rows() for c in row.name.zh if "\u3400" <= c <= "\u9fff"})
+    for i in range(n):
+        name = Bilingual(f"{draw.choice(pool)} {draw.choice(pool)} {i}", "".join(draw.choices(han, k=4)) + str(i))
+        summary, asks, body = (
+            " ".join(_half(draw.choice(texts)[part], draw) + _half(draw.choice(texts)[part], draw))
+            for part in range(1, 4)
+        )
+        yield Concept(
+            f"made-{i:06d}", "concept", name, Bilingual(summary, ""), asks={"en": (asks,)}, body=Bilingual(body, "")
+        )
 
 
 def _half(tokens: list[str], draw: random.Random) -> list[str]:
@@ -90,7 +81,7 @@ def _half(tokens: list[str], draw: random.Random) -> list[str]:
 def make_index(shipped: Index, ids: list[str]) -> Index:
     """Each made concept lies somewhere between two shipped ones: its passages are blends of theirs, with noise."""
     draw = np.random.default_rng(0)
-    bounds = [*shipped.starts.tolist(), len(shipped.vectors)]
+    bounds = [*shipped.starts.tolist(), len(shipped.codes)]
     pairs = draw.integers(0, len(shipped.ids), (len(ids), 2)).tolist()
     rows = [np.arange(bounds[first], bounds[first + 1]) for first, _ in pairs]
     others = [
@@ -100,14 +91,15 @@ def make_index(shipped: Index, ids: list[str]) -> Index:
     counts = np.array([len(row) for row in rows])
     shares = draw.uniform(0.5, 1.0, len(ids)).repeat(counts).astype(np.float32)[:, None]
     one, two = np.concatenate(rows), np.concatenate(others)
-    vectors = np.empty((len(one), shipped.vectors.shape[1]), np.float16)
-    for start in range(0, len(one), 50_000):
-        part = slice(start, start + 50_000)
-        mixed = shares[part] * shipped.vectors[one[part]] + (1 - shares[part]) * shipped.vectors[two[part]]
+    vectors = shipped.vectors
+    codes = np.empty((len(one), vectors.shape[1]), np.int8)
+    for start in range(0, len(one), 10_000):
+        part = slice(start, start + 10_000)
+        mixed = shares[part] * vectors[one[part]] + (1 - shares[part]) * vectors[two[part]]
         mixed += NOISE * draw.standard_normal(mixed.shape, dtype=np.float32)
-        vectors[part] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        codes[part] = quantize(mixed)
     starts = np.append(0, counts.cumsum()[:-1]).astype(np.int32)
-    return Index(ids, starts, vectors, np.arange(len(one), dtype=np.uint64), shipped.kinds[one])
+    return Index(ids, starts, codes, np.arange(len(one), dtype=np.uint64), shipped.kinds[one])
 
 
 def _of_kinds(shipped: Index, start: int, end: int, rows: Any) -> Any:
@@ -186,7 +178,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = make_store(base.store, n, Path(folder) / "made.sqlite")
         made = Semantic(side.encoder, make_index(side.index, [row.id for row in store.rows()]))
-        print(f"{n} concepts, {len(made.index.vectors)} vectors are made", flush=True)
+        print(f"{n} concepts, {len(made.index.codes)} vectors are made", flush=True)
         start = time.perf_counter()
         next(search_all(store, queries[:1], semantic=lambda: made))
         print(f"first query, which prepares the short cut: {time.perf_counter() - start:.1f} s")

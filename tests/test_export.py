@@ -23,7 +23,7 @@ EN = Options(("en",))
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(SAMPLE, None, tmp_path / "cache")
+    return open_store([SAMPLE], tmp_path / "cache")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_new_vault_is_without_fault(cards: list, vault: Path, languages: tuple
 
 
 def test_the_shipped_knowledge_base_makes_a_vault_without_fault(tmp_path: Path, shared_cache: Path) -> None:
-    store = open_store(shipped_data() / "concepts.yaml", None, shared_cache)
+    store = open_store([shipped_data() / "concepts.yaml"], shared_cache)
     cards = [store.card(row.id) for row in store.rows()]
     for languages in (("en",), ("zh", "en")):
         folder = tmp_path / "-".join(languages)

@@ -38,8 +38,9 @@ from kb.language.text import Bilingual, normal
 from kb.language.words import words
 from kb.show.card import Style, render_card
 from kb.show.wrap import _atoms, wrap
-from kb.snapshot.compile import compile_into, make_card
+from kb.snapshot.compile import make_card
 from kb.snapshot.store import open_store
+from kb.snapshot.update import update as compile_into
 
 SHARE = 2.5**3
 """What eight times as much may cost; what grows with the square costs 64 times."""
@@ -112,9 +113,9 @@ def test_each_finding_is_short_however_long_the_text(tmp_path: Path) -> None:
     entry = {"id": "a", "type": "model", "name": names, "summary": {"en": f"{name}.", "zh": "甲。"}}
     for broken in ({"type": ask}, {"id": ask}, {"name": {"en": int("1" * 3_000), "zh": "甲"}}):
         path.write_text(json.dumps([{**entry, **broken}]), encoding="utf-8")
-        assert all(len(problem.message.en) < 300 and len(problem.message.zh) < 300 for problem in lint(path))
+        assert all(len(problem.message.en) < 300 and len(problem.message.zh) < 300 for problem in lint([path]).problems)
     path.write_text(json.dumps([{**entry, "asks": {"zh": [ask, "问"]}}]), encoding="utf-8")
-    found = lint(path)
+    found = lint([path]).problems
     assert sum("no space between" in problem.message.en for problem in found) > 4_000
     assert any("defines 'bbb" in problem.message.en for problem in found)
     assert all(len(problem.field) + len(problem.message.en) < 250 for problem in found)
@@ -322,7 +323,7 @@ def test_compiling_costs_no_more_than_the_entries() -> None:
 def test_linting_costs_no_more_than_the_entries(tmp_path: Path) -> None:
     def work(text: str) -> None:
         (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
-        lint(tmp_path / "c.yaml")
+        lint([tmp_path / "c.yaml"])
 
     assert growth(work, entries, 100) < SHARE
 
@@ -371,7 +372,7 @@ def test_the_notes_of_a_chain_cost_no_more_than_its_length(tmp_path: Path) -> No
         chain = entries(n).replace("prerequisite, to: c", "example_of, to: c")
         chain = re.sub(r"- id: c(\d+)\n((?:  .*\n)*?)  links: \[", _needs_the_one_before, chain)
         (tmp_path / f"{n}.yaml").write_text(chain, encoding="utf-8")
-        store = open_store(tmp_path / f"{n}.yaml", None, tmp_path / "cache")
+        store = open_store([tmp_path / f"{n}.yaml"], tmp_path / "cache")
         return cost(lambda: [store.card(row.id, paths=False) for row in store.rows()])
 
     assert work(1600) / work(200) < SHARE

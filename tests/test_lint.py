@@ -21,7 +21,7 @@ def check(sample: Path, tmp_path: Path) -> Check:
         assert old in text
         path = tmp_path / "c.yaml"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        return [problem.said("en") for problem in lint(path, None)]
+        return [problem.said("en") for problem in lint([path]).problems]
 
     return changed
 
@@ -75,15 +75,15 @@ def test_a_symmetric_link_written_twice_is_found(check: Check) -> None:
 
 
 def test_a_missing_demo_is_found(sample: Path) -> None:
-    assert any("no demo 'adam'" in problem.said("en") for problem in lint(sample, {"lstm"}))
+    assert any("no demo 'adam'" in problem.said("en") for problem in lint([sample], {"lstm"}).problems)
 
 
 def test_an_overlay_is_checked_on_its_base(sample: Path, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("- id: adam\n  aliases: {zh: [亚当]}\n", encoding="utf-8")
-    assert lint(sample, None, overlay) == []
+    assert lint([sample, overlay]).problems == []
     overlay.write_text("- id: adam\n  aliases: {en: [GRU]}\n- id: mine\n  typo: x\n", encoding="utf-8")
-    found = [problem.said("en") for problem in lint(sample, None, overlay)]
+    found = [problem.said("en") for problem in lint([sample, overlay]).problems]
     assert any("overlay.yaml:4: mine: typo: unknown field" in line for line in found), found
     assert any("'GRU' also names gated-recurrent-unit" in line for line in found), found
 
@@ -100,7 +100,45 @@ def found_in(tmp_path: Path, text: str) -> list[str]:
     """What the lint says of a file, `id: field: message` each."""
     path = tmp_path / "c.yaml"
     path.write_text(text, encoding="utf-8")
-    return [problem.said("en").split(": ", 1)[1] for problem in lint(path)]
+    return [problem.said("en").split(": ", 1)[1] for problem in lint([path]).problems]
+
+
+OTHER = ENTRY.replace("id: a", "id: b").replace("en: A,", "en: B,").replace("zh: 甲", "zh: 乙")
+NO_LINK = "id: no entry links here"
+
+
+def test_a_concept_that_nothing_links_to_is_found(tmp_path: Path) -> None:
+    assert {f"a: {NO_LINK}", f"b: {NO_LINK}"} <= set(found_in(tmp_path, ENTRY + OTHER))
+    linked = OTHER + "  links: [{rel: part_of, to: a}]\n"
+    mentioned = OTHER + '  body: {en: "A [[a]].", zh: "甲 [[a]]。"}\n'
+    for text in (linked, mentioned):
+        found = found_in(tmp_path, ENTRY + text)
+        assert f"b: {NO_LINK}" in found
+        assert f"a: {NO_LINK}" not in found
+    assert not any(NO_LINK in line for line in found_in(tmp_path, ENTRY)), "one alone is nobody's orphan"
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("links: [{rel: part_of, to: b}]", "a: links: fewer than two"),
+        ("links: [{rel: part_of, to: b}, {rel: part_of, to: b}]", "a: links: a link stands twice"),
+        ("links: [{rel: part_of, to: b, why: {en: x, zh: 某}}]", "a: links[0].why: part_of has no why"),
+        ("formula: x", "a: symbols: name the symbols of the formula"),
+        ("asks: {en: [one]}", "a: asks.en: 1 of them, not 2 to 20"),
+        ("asks: {en: [what is a, is it A]}", "a: asks.en: every one contains the name"),
+    ],
+)
+def test_what_an_entry_alone_gets_wrong_is_found(tmp_path: Path, added: str, said: str) -> None:
+    assert said in found_in(tmp_path, f"{ENTRY}  {added}\n{OTHER}")
+    assert said not in found_in(tmp_path, ENTRY + OTHER) or "fewer" in said
+
+
+@pytest.mark.parametrize("type", ["model", "technique", "optimizer", "loss", "metric", "framework"])
+def test_what_somebody_made_has_a_source(tmp_path: Path, type: str) -> None:
+    said = f"a: sources: a {type} needs a primary source"
+    assert said in found_in(tmp_path, ENTRY.replace("type: concept", f"type: {type}"))
+    assert not any("primary source" in line for line in found_in(tmp_path, ENTRY))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +173,7 @@ def test_a_character_that_nobody_sees_is_named_with_its_field(tmp_path: Path, li
 def test_a_character_that_nobody_sees_is_named_in_chinese_too(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(ENTRY.replace("en: A,", r'en: "A\e\u200b\n\nB",'), encoding="utf-8")
-    said = [problem.message.zh for problem in lint(path) if problem.field == "name.en"]
+    said = [problem.message.zh for problem in lint([path]).problems if problem.field == "name.en"]
     assert {"含控制字符 U+001B", "含不可见字符 U+200B", "含换行"} <= set(said)
 
 

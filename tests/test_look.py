@@ -170,7 +170,7 @@ def odd_card(store_of: Path) -> dict[str, Any]:
         fixed = key in ("type", "area", "rel", "to", "id", "demo") or not isinstance(value, str)
         return value if fixed else f"{value}\x1b]0;title\x07\u202e\U000e0041\n\t."
 
-    card: dict[str, Any] = odd(open_store(SAMPLE, None, store_of).card("long-short-term-memory"))
+    card: dict[str, Any] = odd(open_store([SAMPLE], store_of).card("long-short-term-memory"))
     return card
 
 
@@ -192,7 +192,7 @@ def test_no_field_of_a_card_reaches_the_terminal_raw(language: str, render: Any,
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_card_keeps_its_frame_at_every_width(width: int, language: str, tmp_path: Path) -> None:
-    store = open_store(SAMPLE, None, tmp_path)
+    store = open_store([SAMPLE], tmp_path)
     for row in store.rows():
         card = store.card(row.id)
         card["summary"]["en"] = "[bold]not markup[/bold] \x1b]0;title\x07 :smile: " + card["summary"]["en"]
@@ -207,7 +207,7 @@ def test_a_card_keeps_its_frame_at_every_width(width: int, language: str, tmp_pa
 
 
 def test_an_address_cannot_end_its_link_early(tmp_path: Path) -> None:
-    card = open_store(SAMPLE, None, tmp_path).card("adam")
+    card = open_store([SAMPLE], tmp_path).card("adam")
     card["sources"][0]["url"] = "https://x/\x1b\\y\x07\x9c深;z"
     out = io.StringIO()
     Console(file=out, width=90, force_terminal=True, color_system="standard").print(render_card(card, Style(("en",))))
@@ -276,7 +276,7 @@ def test_a_narrowed_text_keeps_its_styles() -> None:
 @pytest.mark.parametrize("encoding", ["gbk", "ascii", "cp1252"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_card_on_a_narrow_terminal_has_no_frame_to_break(encoding: str, language: str, tmp_path: Path) -> None:
-    store = open_store(SAMPLE, None, tmp_path)
+    store = open_store([SAMPLE], tmp_path)
     for row in store.rows():
         raw = io.BytesIO()
         stream = io.TextIOWrapper(raw, encoding=encoding)

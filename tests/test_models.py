@@ -13,12 +13,14 @@ import pytest
 
 from kb import devices
 from kb.cli.app import main
+from kb.cli.ways import way_out
 from kb.encoder import models
 from kb.encoder.expand import tokenizer_config, tokenizer_json
 from kb.encoder.hub import fetch
 from kb.encoder.models import BUNDLED, TorchEncoder, fetched, fingerprint, locate, open_encoder
 from kb.encoder.safety import MOST, check
 from kb.errors import KbError
+from kb.language.text import Bilingual
 
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -62,8 +64,7 @@ def test_a_model_is_a_folder_or_what_was_fetched(tmp_path: Path, monkeypatch: py
     assert fetched() == {"sentence-transformers/small": there}
     with pytest.raises(KbError, match="no model 'other' on this machine") as caught:
         locate("other")
-    assert caught.value.hint is not None
-    assert "--fetch" in caught.value.hint.en
+    assert "--fetch" in way_out(caught.value).en
 
 
 # --- what may be loaded
@@ -383,6 +384,12 @@ def test_torch_is_asked_without_importing_it(
         ("", 0, ("cpu",), "", "onnx cpu"),
         ("cuda:7", 1, ("cpu", "cuda"), "cuda", "torch cuda:7"),
         ("auto", 0, ("cpu",), "mps", "torch mps"),
+        ("auto", 0, ("cpu", "webgpu"), "", "onnx webgpu"),
+        ("auto", 1, ("cpu", "webgpu"), "cuda", "onnx webgpu"),
+        ("auto", 1, ("cpu", "cuda", "webgpu"), "cuda", "onnx cuda"),
+        ("cpu", 1, ("cpu", "webgpu"), "cuda", "onnx cpu"),
+        ("cuda", 1, ("cpu", "webgpu"), "cuda", "torch cuda"),
+        ("webgpu", 0, ("cpu",), "cuda", "onnx webgpu"),
         ("cpu", 1, ("cpu", "cuda"), "cuda", "onnx cpu"),
         ("cuda", 1, ("cpu", "cuda"), "cuda", "onnx cuda"),
         ("cuda:1", 2, ("cpu", "cuda"), "cuda", "onnx cuda:1"),
@@ -404,6 +411,7 @@ def test_the_device_that_serves(
         (("cpu",), {"torch cuda"}, "onnx cpu"),
         (("cpu", "cuda"), {"onnx cuda"}, "torch cuda"),
         (("cpu", "cuda"), {"onnx cuda", "torch cuda"}, "onnx cpu"),
+        (("cpu", "webgpu"), {"onnx webgpu"}, "torch cuda"),
     ],
 )
 def test_auto_goes_on_where_a_gpu_does_not_start(
@@ -423,16 +431,14 @@ def stub_runtimes(
 
     def opened(name: str) -> str:
         if name in broken:
-            raise KbError(models._LIST)
+            raise KbError(Bilingual(f"no {name}", f"没有 {name}"))
         return name
 
     monkeypatch.setattr(devices, "cuda_devices", lambda: gpus)
     monkeypatch.setattr(devices, "torch_gpu", lambda: torch)
     monkeypatch.setattr("kb.encoder.onnx.available_devices", lambda: onnx)
     monkeypatch.setattr("kb.encoder.onnx.OnnxEncoder", lambda folder, device="cpu": opened(f"onnx {device}"))
-    monkeypatch.setattr(models, "TorchEncoder", lambda folder, device, name: opened(f"torch {device}"))
-    monkeypatch.setattr(models, "expanded", lambda: Path("expanded"))
-    monkeypatch.setattr("kb.devices.choose_device", lambda device: device)
+    monkeypatch.setattr(models, "_bundled_on_torch", lambda device: opened(f"torch {device}"))
 
 
 # --- the hub

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 import kb.files
 import kb.snapshot.life
+from kb.cli.ways import way_out
 from kb.errors import KbError
 from kb.files import Content
 from kb.snapshot.life import KEPT, SCHEMA
@@ -31,7 +30,7 @@ def own(sample: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(own: Path, tmp_path: Path) -> Callable[[], Store]:
-    return lambda: open_store(own, None, tmp_path / "cache")
+    return lambda: open_store([own], tmp_path / "cache")
 
 
 def built(store: Store) -> int:
@@ -55,7 +54,7 @@ def test_a_touched_but_equal_source_is_not_compiled_again(
 ) -> None:
     before = opened().meta("passages")
     os.utime(own, (1, 1))
-    monkeypatch.setattr("kb.snapshot.compile.compile_into", None)
+    monkeypatch.setattr("kb.snapshot.update.update", None)
     assert opened().meta("passages") == before
     monkeypatch.setattr("kb.snapshot.life.SETTLED", 0)
     stamp = json.loads(opened().meta("stamp"))
@@ -92,23 +91,35 @@ def test_a_snapshot_of_another_version_is_built_anew(opened: Callable[[], Store]
     assert opened().meta("schema") == SCHEMA
 
 
+def test_after_a_change_the_older_snapshot_is_used(
+    opened: Callable[[], Store], own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened()
+    before = own.read_text("utf-8")
+    monkeypatch.setattr("kb.snapshot.life._compiled", None)
+    own.write_text(before.replace('zh: "Adam"', 'zh: "亚当"'), encoding="utf-8")
+    assert opened().find("亚当").id == "adam"
+    own.write_text(before, encoding="utf-8")
+    assert not opened().resolve("亚当")
+
+
+def test_an_older_snapshot_of_another_version_is_not_used(opened: Callable[[], Store], own: Path) -> None:
+    path = opened().path
+    assert path is not None
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = 'older' WHERE key = 'schema'")
+        connection.execute("UPDATE card SET json = replace(json, 'GRU', 'OLD')")
+    connection.close()
+    own.write_text(own.read_text("utf-8").replace('zh: "Adam"', 'zh: "亚当"'), encoding="utf-8")
+    assert "OLD" not in str(opened().card("gated-recurrent-unit"))
+
+
 def test_a_cache_that_cannot_be_written_means_memory(own: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    store = open_store(own, None, blocked / "cache")
+    store = open_store([own], blocked / "cache")
     assert store.path is None
     assert store.find("LSTM").id == "long-short-term-memory"
-
-
-def test_many_processes_may_start_at_once(own: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from kb.snapshot.store import open_store;"
-        "print(open_store(Path(sys.argv[1]), None, Path(sys.argv[2])).find('LSTM').id)"
-    )
-    command = [sys.executable, "-c", code, str(own), str(tmp_path / "many")]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
-    assert [process.communicate(timeout=60)[0].strip() for process in running] == ["long-short-term-memory"] * 6
-    assert [path.suffix for path in (tmp_path / "many").iterdir()] == [".sqlite"]
 
 
 def test_an_overlay_adds_and_extends(own: Path, tmp_path: Path) -> None:
@@ -124,7 +135,7 @@ def test_an_overlay_adds_and_extends(own: Path, tmp_path: Path) -> None:
 """,
         encoding="utf-8",
     )
-    store = open_store(own, overlay, tmp_path / "cache")
+    store = open_store([own, overlay], tmp_path / "cache")
     assert store.find("亚当").id == "adam"
     assert store.find("自适应矩估计").id == "adam"
     assert store.card("house-norm")["demo"] is None
@@ -134,10 +145,9 @@ def test_an_ambiguous_name_lists_its_candidates(own: Path, tmp_path: Path) -> No
     text = own.read_text("utf-8").replace('en: ["grad"]', 'en: ["grad", "GRU"]')
     own.write_text(text, encoding="utf-8")
     with pytest.raises(KbError) as raised:
-        open_store(own, None, tmp_path / "cache").find("gru")
+        open_store([own], tmp_path / "cache").find("gru")
     assert "2 concepts" in raised.value.message.en
-    assert raised.value.hint is not None
-    assert "kb explain gradient" in raised.value.hint.en
+    assert "kb explain gradient" in way_out(raised.value).en
 
 
 def test_every_surface_form_resolves_in_any_dress(opened: Callable[[], Store]) -> None:
@@ -150,7 +160,7 @@ def test_every_surface_form_resolves_in_any_dress(opened: Callable[[], Store]) -
 def test_a_title_is_told_from_its_subject(own: Path, tmp_path: Path) -> None:
     text = own.read_text("utf-8").replace('["正确率"]', '["《梯度》", "《图书》"]')
     own.write_text(text, encoding="utf-8")
-    store = open_store(own, None, tmp_path / "cache")
+    store = open_store([own], tmp_path / "cache")
     assert store.find("梯度").id == "gradient"
     assert store.find("《梯度》").id == "accuracy"
     assert store.find("图书").id == "accuracy"
@@ -225,7 +235,7 @@ def test_what_crashes_left_and_old_snapshots_go(own: Path, tmp_path: Path) -> No
         (cache / f"concepts-5-0.0.9-{i}.sqlite").write_bytes(b"x")
         os.utime(cache / f"concepts-5-0.0.9-{i}.sqlite", (i, i))
     (cache / "mine.tmp").write_bytes(b"x")
-    store = open_store(own, None, cache)
+    store = open_store([own], cache)
     kept = {f"concepts-5-0.0.9-{i}.sqlite" for i in range(3, KEPT + 3)}
     assert store.path is not None
     assert {path.name for path in cache.iterdir()} == {store.path.name, "mine.tmp"} | kept
@@ -260,13 +270,12 @@ def test_a_wrong_query_is_an_error_and_rebuilds_nothing(opened: Callable[[], Sto
 def test_an_exact_id_wins_over_an_alias(own: Path, tmp_path: Path) -> None:
     text = own.read_text("utf-8").replace('en: ["grad"]', 'en: ["grad", "dropout"]')
     own.write_text(text, encoding="utf-8")
-    store = open_store(own, None, tmp_path / "cache")
+    store = open_store([own], tmp_path / "cache")
     assert store.find("dropout").id == "dropout"
     assert store.find(" dropout ").id == "dropout"
     with pytest.raises(KbError) as raised:
         store.find("Dropout")
-    assert raised.value.hint is not None
-    assert "kb explain dropout " in raised.value.hint.en
+    assert "kb explain dropout " in way_out(raised.value).en
 
 
 def test_half_a_character_is_a_name_like_any_other(opened: Callable[[], Store]) -> None:
@@ -307,7 +316,7 @@ def test_a_folder_that_is_gone_is_told_of(own: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(gone)
     gone.rmdir()
     with pytest.raises(KbError, match="the current folder is gone"):
-        open_store(Path("own.yaml"), None, tmp_path / "cache")
+        open_store([Path("own.yaml")], tmp_path / "cache")
     with pytest.raises(KbError, match="the current folder is gone"):
-        open_store(own, None, Path("cache"))
+        open_store([own], Path("cache"))
     monkeypatch.chdir(tmp_path)

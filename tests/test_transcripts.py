@@ -92,3 +92,10 @@ def test_the_session_reads_as_it_was_written(
 
 def test_there_are_transcripts() -> None:
     assert len(TRANSCRIPTS) >= 5
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_no_step_expects_anything_whatever(path: Path) -> None:
+    for step in read_steps(path):
+        said = [line for line in step.expected if line.strip()]
+        assert said != ["..."] * max(len(said), 1), f"$ {step.command} guards nothing"

@@ -11,6 +11,7 @@ from itertools import dropwhile, takewhile
 from typer.exceptions import TyperException
 
 from kb.cli.session import shortened
+from kb.cli.ways import way_out
 from kb.errors import KbError
 from kb.language.text import Bilingual, Language
 
@@ -22,7 +23,7 @@ def complain_of(error: Exception, given: list[str], language: Language) -> int:
         Exception: the error itself, where it is a bug.
     """
     if isinstance(error, KbError):
-        complain(error.message.of(language), error.hint.of(language) if error.hint else "")
+        complain(error.message.of(language), way_out(error).of(language))
         return 1
     if isinstance(error, TyperException):
         complain(*usage(error, given, language))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperOption
 
-from kb.cli.names import complete_names
+from kb.cli.names import among, offer_models, offer_names
 
 if TYPE_CHECKING:
     from typer._click import Context, Parameter
@@ -29,14 +29,18 @@ NAME = Annotated[
     typer.Argument(
         metavar=both("NAME…", "名称…"),
         help=both("A name, an abbreviation or an id.", "名称、缩写或 id。"),
-        autocompletion=complete_names,
+        autocompletion=offer_names,
     ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help=both("Print JSON.", "输出 JSON。"))]
 COUNT = Annotated[int, typer.Option("-n", min=1, max=1000, help=both("How many.", "显示几条。"))]
 DEVICE = Annotated[
     str,
-    typer.Option("--device", help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。")),
+    typer.Option(
+        "--device",
+        help=both("auto, cpu, cuda, cuda:N or mps.", "auto、cpu、cuda、cuda:N 或 mps。"),
+        autocompletion=among(("auto", "cpu", "cuda", "mps")),
+    ),
 ]
 MODEL = Annotated[
     str,
@@ -45,6 +49,7 @@ MODEL = Annotated[
         metavar=both("NAME|FOLDER", "名称|文件夹"),
         help=both("A sentence-transformers model on this machine.", "本机的 sentence-transformers 模型。"),
         show_default=False,
+        autocompletion=offer_models,
     ),
 ]
 
@@ -60,13 +65,20 @@ def shared_options() -> list[TyperOption]:
 
 
 def _shared(*names: str, **about: Any) -> TyperOption:
-    return TyperOption(param_decls=[*names], expose_value=False, callback=_keep, **about)
+    choices = _choices(about.get("metavar"))
+    complete = among(choices) if choices else None
+    return TyperOption(param_decls=[*names], expose_value=False, callback=_keep, autocompletion=complete, **about)
+
+
+def _choices(metavar: str | None) -> list[str]:
+    """The values that an option takes; none where it takes any."""
+    return (metavar or "").split("|") if "|" in (metavar or "") else []
 
 
 def _keep(context: Context, option: Parameter, value: Any) -> None:
     """Note a shared option where it is given; the last one counts."""
-    choices = (option.metavar or "").split("|")
-    if value and choices[1:] and value not in choices:
+    choices = _choices(option.metavar)
+    if value and choices and value not in choices:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=f"--{option.name}")
     if value is not None:
         context.obj.shared[option.name] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from kb.cli.session import Session
 from kb.language.text import Bilingual
@@ -12,34 +12,34 @@ from kb.search.index import CHUNK, Notify
 
 @contextmanager
 def embedding(session: Session) -> Iterator[Notify]:
-    """A listener for `kb.search.kept.open_index`; what it shows on a terminal is gone afterwards."""
+    """A listener for what embeds texts; what it shows on a terminal is gone afterwards."""
+    with ExitStack() as shown:
+        told: list[Notify] = []
+
+        def listen(done: int, total: int) -> None:
+            if total > CHUNK:
+                told[:] = told or [_begin(session, total, shown)]
+                told[0](done, total)
+
+        yield listen
+
+
+def _begin(session: Session, total: int, shown: ExitStack) -> Notify:
+    """Say what is being done; what shows how far it is."""
+    said = _said(session, total)
     if not session.notes.is_terminal:
-        yield _first(lambda total: session.note(*_said(session, total)))
-        return
+        session.note(*said)
+        return lambda done, total: None
+    return _bar(session, session.say(*said), shown)
+
+
+def _bar(session: Session, said: str, shown: ExitStack) -> Callable[[int, int], None]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=session.notes, transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        begin = _first(lambda total: bar.update(task, description=session.say(*_said(session, total))))
-
-        def show(done: int, total: int) -> None:
-            begin(done, total)
-            bar.update(task, completed=done, total=total, visible=total > CHUNK)
-
-        yield show
-
-
-def _first(tell: Callable[[int], None]) -> Notify:
-    """A listener that passes on how much work there is, once, where it is much."""
-    told: list[int] = []
-
-    def listen(done: int, total: int) -> None:
-        if total > CHUNK and not told:
-            told.append(total)
-            tell(total)
-
-    return listen
+    bar = shown.enter_context(Progress(*columns, console=session.notes, transient=True))
+    task = bar.add_task(said)
+    return lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _said(session: Session, total: int) -> Bilingual:

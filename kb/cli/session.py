@@ -1,4 +1,4 @@
-"""One invocation: the user's settings, the language, the terminal, and the store once it is needed."""
+"""One invocation: the user's settings, the language, the terminal, and the knowledge base once it is needed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb.language.text import LANGUAGES, Language
-from kb.settings import Settings, data_file, load_settings, locale_language, overlay_file
+from kb.settings import Settings, load_settings, locale_language
 from kb.show.plain import escaped, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from kb.snapshot.store import Store
-
+    from kb.base import KnowledgeBase
 
 LONGEST = 600
 """Characters of a line on standard error."""
 
 
 class Session:
-    """What a command works with; made by `kb.cli.app` from the shared options."""
+    """What a command works with, made from the shared options."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -55,16 +54,11 @@ class Session:
         return zh if self.language == "zh" else en
 
     @cached_property
-    def store(self) -> Store:
-        """The snapshot of the knowledge base."""
-        from kb.paths import cache_dir
-        from kb.snapshot.store import open_store
+    def base(self) -> KnowledgeBase:
+        """The knowledge base."""
+        from kb.base import KnowledgeBase
 
-        return open_store(data_file(self.settings), overlay_file(self.settings), cache_dir())
-
-    def encoder(self, model: str, device: str) -> tuple[str, str]:
-        """The model and the device that were asked for, or else chosen by the user."""
-        return model or self.settings.model, device or self.settings.device
+        return KnowledgeBase.of(self.settings)
 
     @cached_property
     def console(self) -> Console:

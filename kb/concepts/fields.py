@@ -1,30 +1,53 @@
-"""The fields of an entry: how each is read from a YAML node, and what a JSON Schema says of it.
+"""The fields of an entry: how each is read from a YAML node, kept as JSON, and described by a JSON Schema.
 
-One table, `ENTRY`, serves the loader, the generated schema and the header comment of data/concepts.yaml.
-A kind reads a node into a plain value, or reports why it cannot and returns None.
+One table, `ENTRY`, serves the loader, the snapshot, the generated schema and the header of data/concepts.yaml.
+A kind reads a node into a value, or reports why it cannot and returns None.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from yaml import MappingNode, Node, ScalarNode, SequenceNode
-
-from kb.concepts.model import Link, Source
+from kb.concepts.model import Concept, Link, Source
 from kb.concepts.vocabulary import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS
 from kb.language.text import LANGUAGES, Bilingual, short
 
-Report = Callable[[Node, str, Bilingual], None]
-"""Called with the node at fault, the field's path and what is wrong."""
+if TYPE_CHECKING:  # a card is read without YAML
+    from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+    Report = Callable[[Node, str, Bilingual], None]
+    """Called with the node at fault, the field's path and what is wrong."""
+
+
+def is_scalar(node: Node) -> TypeGuard[ScalarNode]:
+    """Whether a node is one text."""
+    return type(node).__name__ == "ScalarNode"
+
+
+def is_sequence(node: Node) -> TypeGuard[SequenceNode]:
+    """Whether a node is a list."""
+    return type(node).__name__ == "SequenceNode"
+
+
+def is_mapping(node: Node) -> TypeGuard[MappingNode]:
+    """Whether a node has keys."""
+    return type(node).__name__ == "MappingNode"
+
+
+def as_it_is(value: Any) -> Any:
+    """A value that is the same in JSON."""
+    return value
 
 
 class Kind(NamedTuple):
-    """How a value is read, and its JSON Schema."""
+    """How a value is read, its JSON Schema, and how it becomes JSON and comes back."""
 
     read: Callable[[Node, str, Report], Any]
     schema: dict[str, Any]
+    to_json: Callable[[Any], Any] = as_it_is
+    from_json: Callable[[Any], Any] = as_it_is
 
 
 class Field(NamedTuple):
@@ -39,8 +62,8 @@ def text(pattern: str = "", example: str = "") -> Kind:
     """A string, wrapped lines joined; YAML that reads as a number, a date or a truth value is an error."""
 
     def read(node: Node, path: str, report: Report) -> str | None:
-        if not isinstance(node, ScalarNode) or not node.tag.endswith(":str"):
-            said = short(node.value) if isinstance(node, ScalarNode) else ""
+        if not is_scalar(node) or not node.tag.endswith(":str"):
+            said = short(node.value) if is_scalar(node) else ""
             en, zh = (f"'{said}'", f"“{said}”") if said else ("this", "此值")
             report(node, path, Bilingual(f"{en} is not text; quote it", f"{zh}不是文本，请加引号"))
             return None
@@ -59,7 +82,7 @@ def one_of(names: Iterable[str]) -> Kind:
     known = sorted(names)
 
     def read(node: Node, path: str, report: Report) -> str | None:
-        value: str | None = text().read(node, path, report)
+        value: str | None = TEXT.read(node, path, report)
         if value is not None and value not in known:
             said, options = short(value), ", ".join(known)
             report(node, path, Bilingual(f"'{said}' is not one of {options}", f"“{said}”不在列表中：{options}"))
@@ -73,7 +96,7 @@ def whole_number(low: int, high: int) -> Kind:
     """An integer within bounds, both included."""
 
     def read(node: Node, path: str, report: Report) -> int | None:
-        is_number = isinstance(node, ScalarNode) and node.tag.endswith(":int") and node.value.isdecimal()
+        is_number = is_scalar(node) and node.tag.endswith(":int") and node.value.isdecimal()
         digits = (node.value.lstrip("0") or "0") if is_number else ""
         if not digits or len(digits) > len(str(high)) or not low <= int(digits) <= high:
             wrong = Bilingual(f"not a whole number from {low} to {high}", f"不是 {low} 到 {high} 的整数")
@@ -88,17 +111,26 @@ def list_of(item: Kind) -> Kind:
     """A list; items that cannot be read are left out."""
 
     def read(node: Node, path: str, report: Report) -> tuple[Any, ...] | None:
-        if not isinstance(node, SequenceNode):
+        if not is_sequence(node):
             report(node, path, Bilingual("not a list; write [a, b]", "不是列表，请写成 [a, b]"))
             return None
         values = (item.read(child, f"{path}[{i}]", report) for i, child in enumerate(node.value))
         return tuple(value for value in values if value is not None)
 
-    return Kind(read, {"type": "array", "items": item.schema})
+    def to_json(values: Iterable[Any]) -> list[Any]:
+        return [item.to_json(value) for value in values]
+
+    def from_json(values: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(item.from_json(value) for value in values)
+
+    return Kind(read, {"type": "array", "items": item.schema}, to_json, from_json)
 
 
 def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind:
-    """A mapping with known keys; `make` is called with what was read, unless something needed is missing."""
+    """A mapping with known keys; `make` is called with what was read, unless something needed is missing.
+
+    What it makes has an attribute for each key; in JSON every key stands, null where there is nothing.
+    """
 
     def read(node: Node, path: str, report: Report) -> Any:
         nodes = keys(node, path, report)
@@ -120,15 +152,28 @@ def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind
             return None
         return make(**values)
 
-    return Kind(
-        read,
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {key: {**f.kind.schema, "description": f.doc} for key, f in fields.items()},
-            "required": [key for key, field in fields.items() if field.needed],
-        },
-    )
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: {**f.kind.schema, "description": f.doc} for key, f in fields.items()},
+        "required": [key for key, field in fields.items() if field.needed],
+    }
+    to_json, from_json = record_json(fields)
+    return Kind(read, schema, to_json, lambda kept: make(**from_json(kept)))
+
+
+def record_json(fields: Mapping[str, Field]) -> tuple[Callable[[Any], dict[str, Any]], Callable[[Any], dict[str, Any]]]:
+    """How what has an attribute for each key becomes JSON, and how its values come back; those that are null do not."""
+    kinds = [(key, field.kind) for key, field in fields.items()]
+
+    def to_json(value: Any) -> dict[str, Any]:
+        held = ((key, kind, getattr(value, key)) for key, kind in kinds)
+        return {key: None if one is None else kind.to_json(one) for key, kind, one in held}
+
+    def from_json(kept: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: kind.from_json(kept[key]) for key, kind in kinds if kept[key] is not None}
+
+    return to_json, from_json
 
 
 def map_of(item: Kind) -> Kind:
@@ -141,17 +186,23 @@ def map_of(item: Kind) -> Kind:
         values = {key: item.read(child, join(path, key), report) for key, child in nodes.items()}
         return {key: value for key, value in values.items() if value is not None}
 
-    return Kind(read, {"type": "object", "additionalProperties": item.schema})
+    def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: item.to_json(value) for key, value in values.items()}
+
+    def from_json(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: item.from_json(value) for key, value in values.items()}
+
+    return Kind(read, {"type": "object", "additionalProperties": item.schema}, to_json, from_json)
 
 
 def keys(node: Node, path: str, report: Report) -> dict[str, Node] | None:
     """The nodes of a mapping by key; a key that stands twice is reported."""
-    if not isinstance(node, MappingNode):
+    if not is_mapping(node):
         report(node, path, Bilingual("not a mapping; write {key: value}", "不是映射，请写成 {key: value}"))
         return None
     found: dict[str, Node] = {}
     for key_node, child in node.value:
-        key = text().read(key_node, path, report)
+        key = TEXT.read(key_node, path, report)
         if key is None:
             continue
         if key in found:
@@ -177,6 +228,8 @@ _JOIN = re.compile(  # no space between 汉字, also inside a link, and none bes
 
 def unwrap(value: str) -> str:
     """Join lines that were wrapped for the editor; a blank line stays."""
+    if "\n" not in value:
+        return value.strip()
     paragraphs = re.split(r"\n[ \t]*\n", value.strip())
     return "\n\n".join(_unwrap_one(paragraph) for paragraph in paragraphs)
 
@@ -193,7 +246,10 @@ URL = text(r"https?://\S+", "http(s)://…")
 
 
 def alias() -> Kind:
-    """A surface form: a string, or {text, status} for a misnomer or an older term; read as (text, status)."""
+    """A surface form: a string, or {text, status} for a misnomer or an older term; read as (text, status).
+
+    A concept holds the texts alone, and the status beside them.
+    """
     marked = record(
         {
             "text": Field(TEXT, "the surface form", True),
@@ -203,7 +259,7 @@ def alias() -> Kind:
     )
 
     def read(node: Node, path: str, report: Report) -> tuple[str, str] | None:
-        if isinstance(node, MappingNode):
+        if is_mapping(node):
             return marked.read(node, path, report)  # type: ignore[no-any-return]  # made by the lambda above
         value = TEXT.read(node, path, report)
         return value and (value, "")
@@ -212,8 +268,16 @@ def alias() -> Kind:
 
 
 def by_language(item: Kind) -> Kind:
-    """Lists in either language, or both."""
-    return record({language: Field(list_of(item), f"in {language}") for language in LANGUAGES})
+    """Lists in either language, or both; in JSON both stand, and the empty ones fall away again."""
+    lists = record({language: Field(list_of(item), f"in {language}") for language in LANGUAGES})
+
+    def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {language: [item.to_json(one) for one in values.get(language, ())] for language in LANGUAGES}
+
+    def from_json(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {language: tuple(map(item.from_json, ones)) for language, ones in values.items() if ones}
+
+    return Kind(lists.read, lists.schema, to_json, from_json)
 
 
 LINK = record(
@@ -262,6 +326,24 @@ ENTRY: dict[str, Field] = {
     "demo_shows": Field(BOTH, "one sentence: what to look at in that demo for this concept"),
     "wikidata": Field(text(r"Q[1-9][0-9]*", "Q…"), "Q-id, where certain"),
 }
+
+
+_to_json, _from_json = record_json(ENTRY)
+
+
+def to_json(concept: Concept) -> dict[str, Any]:
+    """A concept in its stable form: plain dicts and lists, the keys in reading order."""
+    fields = {}
+    for key, value in _to_json(concept).items():
+        fields[key] = value
+        if key == "aliases":
+            fields["alias_status"] = dict(concept.alias_status)
+    return fields
+
+
+def from_json(kept: Mapping[str, Any]) -> Concept:
+    """The concept of what `to_json` made; other keys are passed over."""
+    return Concept(**_from_json(kept), alias_status=dict(kept["alias_status"]))
 
 
 def json_schema() -> dict[str, Any]:

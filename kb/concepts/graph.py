@@ -5,10 +5,10 @@ Two concepts share at most one edge of a relation and direction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from kb.concepts.model import Concept
+from kb.concepts.model import Concept, Link
 from kb.concepts.vocabulary import RELATIONS
 from kb.language import wiki
 from kb.language.text import Bilingual
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Kind = Literal["written", "inverse", "mention"]
+MENTIONING: tuple[Literal["summary", "body", "misconception"], ...] = ("summary", "body", "misconception")
+"""The parts of an entry whose links count as mentions."""
 
 
 class Edge(NamedTuple):
@@ -30,9 +32,29 @@ class Edge(NamedTuple):
     """How it came about: written in the entry of `id` or of `target`, or a link in the text of either."""
 
 
-def edges_of(concepts: Iterable[Concept]) -> Iterator[Edge]:
+class Node(NamedTuple):
+    """What a concept says of others."""
+
+    id: str
+    links: Sequence[Link]
+    mentioned: Sequence[str]
+    """Ids that its text links to."""
+
+
+def node_of(concept: Concept) -> Node:
+    """What a concept says of others; its English text stands for both."""
+    texts = (getattr(concept, part) for part in MENTIONING)
+    return Node(concept.id, concept.links, mentioned(text.en for text in texts if text))
+
+
+def mentioned(texts: Iterable[str]) -> list[str]:
+    """The ids that some texts link to."""
+    return [target for text in texts for target in wiki.targets(text)]
+
+
+def edges_of(nodes: Iterable[Node]) -> Iterator[Edge]:
     """Every relation in both directions, by concept; links to unknown ids are left out."""
-    known = {concept.id: concept for concept in concepts}
+    known = {node.id: node for node in nodes}
     found: dict[str, dict[str, dict[str, Edge]]] = {id: {} for id in known}
 
     def add(edge: Edge, inverse: Kind) -> None:
@@ -40,20 +62,15 @@ def edges_of(concepts: Iterable[Concept]) -> Iterator[Edge]:
         back = RELATIONS[edge.rel].inverse
         found[edge.target].setdefault(edge.id, {}).setdefault(back, Edge(edge.target, back, edge.id, edge.why, inverse))
 
-    for id, concept in known.items():
-        for link in concept.links:
+    for id, node in known.items():
+        for link in node.links:
             if link.to in known:
                 add(Edge(id, link.rel, link.to, link.why, "written"), "inverse")
-    for id, concept in known.items():
-        for target in _mentioned(concept):
+    for id, node in known.items():
+        for target in node.mentioned:
             if target in known and target != id and target not in found[id]:
                 add(Edge(id, "mentions", target, None, "mention"), "mention")
     return (edge for neighbours in found.values() for edges in neighbours.values() for edge in edges.values())
-
-
-def _mentioned(concept: Concept) -> list[str]:
-    texts = [text.en for text in (concept.summary, concept.body, concept.misconception) if text]
-    return [target for text in texts for target in wiki.targets(text)]
 
 
 def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
@@ -63,6 +80,6 @@ def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
     graph = nx.MultiDiGraph()
     all_of_them = list(concepts)
     graph.add_nodes_from((concept.id, {"concept": concept}) for concept in all_of_them)
-    for edge in edges_of(all_of_them):
+    for edge in edges_of(map(node_of, all_of_them)):
         graph.add_edge(edge.id, edge.target, key=edge.rel, rel=edge.rel, why=edge.why, kind=edge.kind)
     return graph

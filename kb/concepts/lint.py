@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kb.concepts.formula import to_terminal
 from kb.concepts.model import Concept
@@ -29,18 +30,24 @@ PROSE = ("summary", "body", "misconception", "demo_shows")
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
 
-def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None) -> list[Problem]:
-    """Every problem of a concepts file, and of an overlay laid over it, in file order.
+class Linted(NamedTuple):
+    """The entries of some files as far as they could be read, and every problem of them, in file order."""
+
+    entries: list[Entry]
+    problems: list[Problem]
+
+
+def lint(sources: Sequence[Path], demos: Collection[str] | None = None) -> Linted:
+    """Check some concepts files, each laid over those before it.
 
     Args:
         demos: Ids of the demos that exist; None skips that check.
 
     Raises:
-        KbError: the file cannot be read at all.
+        KbError: a file cannot be read at all.
     """
-    sources = [Source.open(file) for file in (path, overlay) if file is not None]
-    entries, problems = read_all(sources)
-    problems += _order([entry for entry in entries if entry.file == path.name])
+    entries, problems = read_all([Source.open(path) for path in sources])
+    problems += _order([entry for entry in entries if entry.file == sources[0].name])
     broken = {problem.id for problem in problems}
     sound = {entry.id: (entry, make_concept(entry)) for entry in entries if entry.id not in broken}
     names = {entry.id for entry in entries}
@@ -59,7 +66,7 @@ def lint(path: Path, demos: set[str] | None = None, overlay: Path | None = None)
         problems += [entry.problem(field, message) for field, message in found]
     pairs = list(sound.values())
     problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs)]
-    return sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.field))
+    return Linted(entries, sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.field)))
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:

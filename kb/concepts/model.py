@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,48 +62,13 @@ class Concept:
 
     def to_json(self) -> dict[str, Any]:
         """The stable form of `--json`: plain dicts and lists, the keys in reading order."""
+        from kb.concepts.fields import to_json
 
-        def pair(text: Bilingual | None) -> dict[str, str] | None:
-            return text and {"en": text.en, "zh": text.zh}
-
-        return {
-            "id": self.id,
-            "type": self.type,
-            "area": list(self.area),
-            "name": pair(self.name),
-            "aliases": {language: list(self.aliases.get(language, ())) for language in LANGUAGES},
-            "alias_status": dict(self.alias_status),
-            "summary": pair(self.summary),
-            "body": pair(self.body),
-            "formula": self.formula,
-            "symbols": {symbol: pair(text) for symbol, text in self.symbols.items()},
-            "misconception": pair(self.misconception),
-            "asks": {language: list(self.asks.get(language, ())) for language in LANGUAGES},
-            "links": [{"rel": link.rel, "to": link.to, "why": pair(link.why)} for link in self.links],
-            "year": self.year,
-            "sources": [{"title": s.title, "author": s.author, "year": s.year, "url": s.url} for s in self.sources],
-            "demo": self.demo,
-            "demo_shows": pair(self.demo_shows),
-            "wikidata": self.wikidata,
-        }
+        return to_json(self)
 
     @classmethod
-    def from_json(cls, record: dict[str, Any]) -> Concept:
+    def from_json(cls, record: Mapping[str, Any]) -> Concept:
         """The inverse of `to_json`."""
+        from kb.concepts.fields import from_json
 
-        def pair(value: dict[str, str] | None) -> Any:
-            return Bilingual(value["en"], value["zh"]) if value else None
-
-        plain = {key: record[key] for key in ("id", "type", "formula", "year", "demo", "wikidata")}
-        paired = ("name", "summary", "body", "misconception", "demo_shows")
-        return cls(
-            **plain,
-            **{key: pair(record[key]) for key in paired},
-            area=tuple(record["area"]),
-            aliases={language: tuple(texts) for language, texts in record["aliases"].items() if texts},
-            alias_status=dict(record["alias_status"]),
-            asks={language: tuple(texts) for language, texts in record["asks"].items() if texts},
-            symbols={symbol: Bilingual(**text) for symbol, text in record["symbols"].items()},
-            links=tuple(Link(link["rel"], link["to"], pair(link["why"])) for link in record["links"]),
-            sources=tuple(Source(**source) for source in record["sources"]),
-        )
+        return from_json(record)

@@ -13,11 +13,13 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.events import (
     AliasEvent,
-    CollectionEndEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
     SequenceStartEvent,
+    StreamEndEvent,
 )
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -32,8 +34,11 @@ REPEATED = 100_000
 """Characters that aliases may add to a file of any size."""
 
 
-def compose(text: str) -> Node | None:
+def compose(text: str, *, aliases: bool = True) -> Node | None:
     """The root node of a YAML text; None where it is empty.
+
+    Args:
+        aliases: Whether it may hold any.
 
     Raises:
         yaml.YAMLError: it is not YAML, holds several documents, is nested too deeply, or repeats itself by aliases.
@@ -42,7 +47,7 @@ def compose(text: str) -> Node | None:
         raise ComposerError(None, None, "too many directives", None)
     loader = _Loader(text)
     try:
-        return _Composer(loader, budget=len(text) + REPEATED).run()
+        return _Composer(loader, budget=len(text) + REPEATED if aliases else 0).run()
     finally:
         loader.dispose()
 
@@ -59,21 +64,27 @@ class _Composer:
         self.documents = 0
 
     def run(self) -> Node | None:
-        while self.loader.check_event():
-            self.take(self.loader.get_event())
+        following, resolve = self.loader.get_event, self.loader.resolve
+        while (kind := type(event := following())) is not StreamEndEvent:
+            if kind is ScalarEvent:  # most are, so no call is spent on them
+                value, tag = event.value, event.tag
+                if tag is None or tag == "!":
+                    tag = resolve(ScalarNode, value, event.implicit)
+                node = ScalarNode(tag, value, event.start_mark, event.end_mark, event.style)
+                self.held[-1].append(node)
+                self.weights[-1] += len(value) + 1
+                if event.anchor is not None:
+                    self.anchors[event.anchor] = node, len(value) + 1
+            else:
+                self.take(kind, event)
         return self.held[0][0] if self.held[0] else None
 
-    def take(self, event: Any) -> None:
-        kind = type(event)
-        if kind is ScalarEvent:
-            tag = self.tag(ScalarNode, event, event.value)
-            node = ScalarNode(tag, event.value, event.start_mark, event.end_mark, style=event.style)
-            self.add(node, event.anchor, len(event.value) + 1)
-        elif kind is SequenceStartEvent:
+    def take(self, kind: type[Any], event: Any) -> None:
+        if kind is SequenceStartEvent:
             self.enter(SequenceNode, event)
         elif kind is MappingStartEvent:
             self.enter(MappingNode, event)
-        elif isinstance(event, CollectionEndEvent):
+        elif kind is SequenceEndEvent or kind is MappingEndEvent:
             self.leave(event)
         elif kind is AliasEvent:
             self.repeat(event)
@@ -82,9 +93,9 @@ class _Composer:
             if self.documents > 1:
                 raise ComposerError(None, None, "a second document", event.start_mark)
 
-    def tag(self, kind: type[Node], event: Any, value: str | None = None) -> str:
+    def tag(self, kind: type[Node], event: Any) -> str:
         given = event.tag
-        return str(self.loader.resolve(kind, value, event.implicit) if given in (None, "!") else given)
+        return str(self.loader.resolve(kind, None, event.implicit) if given in (None, "!") else given)
 
     def add(self, node: Node, anchor: str | None, weight: int) -> None:
         self.held[-1].append(node)

@@ -13,7 +13,7 @@ import yaml
 from kb.concepts.fields import ENTRY, Field, record
 from kb.concepts.model import Concept
 from kb.concepts.nodes import compose
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.files import read_named
 from kb.language.text import Bilingual, short
 
@@ -86,9 +86,9 @@ def read_entries(source: Source) -> tuple[list[Entry], list[Problem]]:
     if not isinstance(root, yaml.SequenceNode):
         wrong = Bilingual("the file is not a list of entries", "文件不是条目列表")
         return [], [Problem(file, root.start_mark.line + 1, "", "", wrong)]
-    problems: list[Problem] = []
-    entries = [_read_entry(file, node, problems) for node in root.value]
-    return [entry for entry in entries if entry.values.get("id")], problems
+    read = [read_entry(file, node) for node in root.value]
+    problems = [problem for _, found in read for problem in found]
+    return [entry for entry, _ in read if entry.values.get("id")], problems
 
 
 def _compose(source: Source) -> yaml.Node | None:
@@ -112,8 +112,12 @@ def _compose(source: Source) -> yaml.Node | None:
         raise KbError(Bilingual(f"{path}{at}: not YAML: {why}", f"{path}{at}：不是合法的 YAML：{why}")) from error
 
 
-def _read_entry(file: str, node: yaml.Node, problems: list[Problem]) -> Entry:
-    """Read one entry with nothing required: an overlay may hold only what it adds."""
+_OPTIONAL = record({key: Field(field.kind, field.doc) for key, field in ENTRY.items()})
+
+
+def read_entry(file: str, node: yaml.Node) -> tuple[Entry, list[Problem]]:
+    """Read one entry with nothing required, for an overlay may hold only what it adds; and what is wrong with it."""
+    problems: list[Problem] = []
     pairs = node.value if isinstance(node, yaml.MappingNode) else []
     named = {key.value: child for key, child in pairs if isinstance(key, yaml.ScalarNode)}
     lines = {key.value: key.start_mark.line + 1 for key, _ in pairs if isinstance(key, yaml.ScalarNode)}
@@ -123,16 +127,15 @@ def _read_entry(file: str, node: yaml.Node, problems: list[Problem]) -> Entry:
     def report(at: yaml.Node, field: str, message: Bilingual) -> None:
         problems.append(Problem(file, at.start_mark.line + 1, name, field, message))
 
-    optional = {key: Field(field.kind, field.doc) for key, field in ENTRY.items()}
-    values = record(optional).read(node, "", report) or {}
+    values = _OPTIONAL.read(node, "", report) or {}
     entry = Entry(file, node.start_mark.line + 1, values, lines)
     if isinstance(node, yaml.MappingNode) and "id" not in lines:
         problems.append(entry.problem("id", Bilingual("missing", "缺失")))
-    return entry
+    return entry, problems
 
 
 def read_all(sources: Sequence[Source]) -> tuple[list[Entry], list[Problem]]:
-    """The entries of a file with overlays laid over them, and every structural problem of each.
+    """The entries of some files, each laid over those before it, and every structural problem of each.
 
     Raises:
         KbError: a file is not UTF-8, or is not YAML.
@@ -190,7 +193,7 @@ def check_entries(entries: Sequence[Entry]) -> list[Problem]:
 
 
 def load(sources: Sequence[Source]) -> list[Concept]:
-    """The concepts of a file, overlays laid over them, sorted by id.
+    """The concepts of some files, each laid over those before it, sorted by id.
 
     Raises:
         KbError: a file is wrong in structure; every problem is named with its place.
@@ -208,8 +211,6 @@ def _refusal(problems: Sequence[Problem]) -> KbError:
     more_zh = f"\n……另有 {len(problems) - 10} 处" if len(problems) > 10 else ""
     return KbError(
         Bilingual(f"{files}: {len(problems)} problem(s)", f"{files}：{len(problems)} 处问题"),
-        Bilingual(
-            "\n".join(p.said("en") for p in shown) + more_en + "\nkb lint FILE shows them all",
-            "\n".join(p.said("zh") for p in shown) + more_zh + "\n用 kb lint FILE 查看全部",
-        ),
+        Bilingual("\n".join(p.said("en") for p in shown) + more_en, "\n".join(p.said("zh") for p in shown) + more_zh),
+        [Way("lint")],
     )

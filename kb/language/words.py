@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from kb.language.text import normal
 
@@ -22,7 +23,7 @@ def words(text: str) -> list[str]:
     found: list[str] = []
     for run in _RUN.findall(plain):
         if "\u3400" <= run[0] <= "\u9fff" and len(run) > 1:
-            found += (run[i : i + 2] for i in range(len(run) - 1))
+            found += [first + second for first, second in pairwise(run)]
         else:
             found.append(run)
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kb.language.text import whole
 from kb.search.lexical import lexical_scores
@@ -60,13 +60,35 @@ class Hit:
         }
 
 
+class Served(NamedTuple):
+    """Which encoder answered, and where it ran; all None for words alone."""
+
+    model: str | None = None
+    device: str | None = None
+    runtime: str | None = None
+
+
+BY_WORDS = Served()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query was read as, and the hits, best first."""
+    """What a query was read as, who served it, and the hits, best first; iterating yields these."""
 
     query: str
     reading: Reading
     hits: list[Hit]
+    mode: Mode = "hybrid"
+    served: Served = BY_WORDS
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __getitem__(self, rank: int) -> Hit:
+        return self.hits[rank]
 
     @property
     def weak(self) -> bool:
@@ -75,8 +97,14 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """The stable form of `kb search --json`."""
-        hits = [hit.to_json() for hit in self.hits]
-        return {"query": self.query, "read_as": self.reading.text, "weak": self.weak, "hits": hits}
+        return {
+            "query": self.query,
+            "read_as": self.reading.text,
+            "weak": self.weak,
+            "mode": self.mode,
+            **self.served._asdict(),
+            "hits": [hit.to_json() for hit in self.hits],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +113,11 @@ class Semantic:
 
     encoder: Encoder
     index: Index
+
+    @property
+    def served(self) -> Served:
+        """What an answer says of the encoder."""
+        return Served(self.encoder.name, self.encoder.device, self.encoder.runtime)
 
 
 def search(
@@ -114,13 +147,14 @@ def search_all(
     """The answers to many queries, in order; the encoder sees BATCH of them at once."""
     queries = [whole(query) for query in queries]
     side = semantic() if semantic and mode != "lexical" and any(map(str.strip, queries)) else None
+    served = side.served if side else BY_WORDS
     for start in range(0, len(queries), BATCH):
         readings = [read_query(store, query) for query in queries[start : start + BATCH]]
         vectors = side.encoder.encode([reading.text for reading in readings]) if side else None
         for i, reading in enumerate(readings):
             query = queries[start + i]
             if not query.strip():
-                yield Answer(query, reading, [])
+                yield Answer(query, reading, [], mode)
                 continue
             words = mode != "semantic"
             parts = {
@@ -132,7 +166,7 @@ def search_all(
                 scores = blend_words(parts)
             else:
                 scores = _compare(side.index, vectors[i], reading.text, parts, exact, k)
-            yield Answer(query, reading, _hits(store, scores, parts, exact, k))
+            yield Answer(query, reading, _hits(store, scores, parts, exact, k), mode, served)
 
 
 Parts = dict[str, dict[str, float]]

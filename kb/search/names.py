@@ -8,7 +8,7 @@ from kb.language.surface import fold
 from kb.language.text import normal
 from kb.snapshot.store import Store
 
-_TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]", re.IGNORECASE)
+_TOKEN = re.compile(r"[a-z0-9+#]+|[^\W\d_a-z]")
 _PLURAL = re.compile(r"(?<=[a-rt-z]{2})s$")
 LONGEST_NAME = 14
 """Tokens of a name: words, or single 汉字."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kb.snapshot.store import Row, Store
+from kb.search.hybrid import Semantic, Served
+from kb.snapshot.store import Match, Row, Store
 
 if TYPE_CHECKING:
     from kb.search.index import Index
@@ -20,6 +23,43 @@ class Neighbour(NamedTuple):
     row: Row
     score: float
     relations: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form of `kb similar --json`."""
+        return {
+            "id": self.row.id,
+            "name": self.row.name._asdict(),
+            "score": round(self.score, 4),
+            "relations": list(self.relations),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The neighbours of one concept, best first, and who compared them; iterating yields the neighbours."""
+
+    match: Match
+    neighbours: list[Neighbour]
+    served: Served
+
+    def __iter__(self) -> Iterator[Neighbour]:
+        return iter(self.neighbours)
+
+    def __len__(self) -> int:
+        return len(self.neighbours)
+
+    def __getitem__(self, rank: int) -> Neighbour:
+        return self.neighbours[rank]
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form of `kb similar --json`."""
+        who = {"id": self.match.id, "model": self.served.model, "device": self.served.device}
+        return {**who, "near": [neighbour.to_json() for neighbour in self.neighbours]}
+
+
+def near(store: Store, side: Semantic, match: Match, k: int = 10, *, linked: bool = False) -> Near:
+    """The concepts nearest in meaning to one, as `similar` has them, and who compared them."""
+    return Near(match, similar(store, side.index, match.id, k, linked=linked), side.served)
 
 
 def similar(store: Store, index: Index, id: str, k: int = 10, *, linked: bool = False) -> list[Neighbour]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +16,9 @@ from kb.language import wiki
 from kb.language.text import Bilingual, Language
 from kb.show.plain import one_line, printable
 from kb.show.wrap import wrap
+
+if TYPE_CHECKING:
+    from kb.concepts.card import Card, Relation
 
 WIDEST = 108
 LONGEST_LINK = 2083
@@ -77,8 +79,7 @@ class Frame:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How a card is shown: its languages, a note for a misnomer, and the frame, which a pipe does without."""
 
     languages: tuple[Language, ...]
@@ -100,7 +101,7 @@ class Pairs:
                 yield Text.assemble((shown, "magenta"), line)
 
 
-def render_card(card: dict[str, Any], style: Style) -> RenderableType:
+def render_card(card: Card, style: Style) -> RenderableType:
     """The whole card."""
     languages = style.languages
     parts: list[RenderableType] = [*_note(style), Text()] if style.note else []
@@ -118,7 +119,7 @@ def render_card(card: dict[str, Any], style: Style) -> RenderableType:
     return _frame(card, style, Group(*parts))
 
 
-def render_brief(card: dict[str, Any], style: Style) -> RenderableType:
+def render_brief(card: Card, style: Style) -> RenderableType:
     """Names and summary only."""
     parts: list[RenderableType] = [*_note(style)]
     parts += [Flow(Text(printable(card["summary"][language]))) for language in style.languages]
@@ -130,7 +131,7 @@ def _note(style: Style) -> Iterator[RenderableType]:
         yield Flow(Text(printable(style.note.of(style.languages[0])), style="yellow"))
 
 
-def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> RenderableType:
+def _frame(card: Card, style: Style, content: RenderableType) -> RenderableType:
     language = style.languages[0]
     en, zh = card["name"]["en"], card["name"]["zh"]
     names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
@@ -143,7 +144,7 @@ def _frame(card: dict[str, Any], style: Style, content: RenderableType) -> Rende
     return Frame(title, subtitle, content, drawn=style.framed)
 
 
-def _prose(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+def _prose(card: Card, language: Language) -> Iterator[RenderableType]:
     yield Flow(Text(printable(wiki.plain(card["summary"][language])), style="bold"))
     if card["body"]:
         yield Text()
@@ -154,12 +155,12 @@ def _prose(card: dict[str, Any], language: Language) -> Iterator[RenderableType]
         yield Flow(label.append_text(_linked(card["misconception"][language], card, language, style="yellow")))
 
 
-def _linked(text: str, card: dict[str, Any], language: Language, style: str = "") -> Text:
+def _linked(text: str, card: Card, language: Language, style: str = "") -> Text:
     """Prose with its links underlined; a link without shown text shows the target's name."""
 
     def name(id: str) -> str:
         names = card["link_names"].get(id)
-        return str(names[language]) if names else id
+        return names[language] if names else id
 
     linked = Text(style=style if style == "yellow" else "")
     for span in wiki.spans(text, name):
@@ -167,8 +168,8 @@ def _linked(text: str, card: dict[str, Any], language: Language, style: str = ""
     return linked
 
 
-def _formula(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
-    if not card["formula"]:
+def _formula(card: Card, language: Language) -> Iterator[RenderableType]:
+    if not card["formula_text"]:
         return
     yield Text()
     yield Flow(Text(printable(card["formula_text"]), style="bold green"), indent=4)
@@ -177,8 +178,8 @@ def _formula(card: dict[str, Any], language: Language) -> Iterator[RenderableTyp
         yield Flow(Text.assemble((shown, "green"), "  ", (one_line(text[language]), "dim")), indent=6)
 
 
-def _relations(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
-    groups: dict[str, list[dict[str, Any]]] = {}
+def _relations(card: Card, language: Language) -> Iterator[RenderableType]:
+    groups: dict[str, list[Relation]] = {}
     for edge in card["related"]:
         groups.setdefault(edge["rel"], []).append(edge)
     pairs = Pairs()
@@ -191,7 +192,7 @@ def _relations(card: dict[str, Any], language: Language) -> Iterator[RenderableT
         yield pairs
 
 
-def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: bool) -> Text:
+def _names(edges: Sequence[Relation], language: Language, *, with_reasons: bool) -> Text:
     """`A, B (why), C`, cut after a few where the relation is derived."""
     shown = edges if with_reasons else edges[:SHOWN]
     names = []
@@ -205,12 +206,12 @@ def _names(edges: list[dict[str, Any]], language: Language, *, with_reasons: boo
     return Text("、" if language == "zh" else ", ").join(names + more)
 
 
-def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+def _paths(card: Card, language: Language) -> Iterator[RenderableType]:
     pairs = Pairs()
     before, after = card["learn_first"], card["leads_to"]
     dots = Text("…", style="dim")
     if before:
-        nearest = sorted(before, key=lambda step: int(step["distance"]))[:SHOWN]
+        nearest = sorted(before, key=lambda step: step["distance"])[:SHOWN]
         steps = [Text(one_line(step["name"][language])) for step in before if step in nearest]
         path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
         pairs.rows.append(("先学" if language == "zh" else "learn first", path))
@@ -224,7 +225,7 @@ def _paths(card: dict[str, Any], language: Language) -> Iterator[RenderableType]
         yield pairs
 
 
-def _sources(card: dict[str, Any], language: Language) -> Iterator[RenderableType]:
+def _sources(card: Card, language: Language) -> Iterator[RenderableType]:
     if not card["sources"]:
         return
     yield Text()
@@ -245,7 +246,7 @@ def _link(url: str) -> str:
     return f"link {safe}" if len(safe) <= LONGEST_LINK else ""
 
 
-def _demo(card: dict[str, Any], languages: tuple[Language, ...]) -> Iterator[RenderableType]:
+def _demo(card: Card, languages: tuple[Language, ...]) -> Iterator[RenderableType]:
     if not card["demo"]:
         return
     yield Text()

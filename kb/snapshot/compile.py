@@ -1,85 +1,43 @@
-"""From concepts to the SQLite snapshot that every reading command opens."""
+"""What a concept becomes in the snapshot: its card, its surface forms, its words, what the encoder sees of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from kb.concepts.graph import edges_of
+from kb.concepts.card import Kept
 from kb.concepts.model import Concept
-from kb.concepts.source import Source, load
 from kb.language import wiki
 from kb.language.pinyin import readings
 from kb.language.surface import fold, strip_tones
 from kb.language.text import LANGUAGES
 from kb.language.words import words
 
-TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE card (
-    id TEXT PRIMARY KEY, type TEXT NOT NULL, areas TEXT NOT NULL,
-    name_en TEXT NOT NULL, name_zh TEXT NOT NULL, summary_en TEXT NOT NULL, summary_zh TEXT NOT NULL,
-    demo TEXT, json TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE edge (
-    id TEXT, rel TEXT, target TEXT, why_en TEXT, why_zh TEXT, kind TEXT NOT NULL, place INTEGER NOT NULL,
-    PRIMARY KEY (id, rel, target)
-) WITHOUT ROWID;
-CREATE TABLE surface (
-    key TEXT, id TEXT, text TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (key, id, status)
-) WITHOUT ROWID;
-CREATE TABLE word (text TEXT PRIMARY KEY, place TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE passage (id TEXT NOT NULL, part TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL);
-CREATE VIRTUAL TABLE lexical USING fts5 (id UNINDEXED, names, summary, asks, body, tokenize = 'porter unicode61');
-"""
-PLACES = ("ask", "prose", "name")
+Sounds = frozenset[tuple[str, str]]
+"""How a Chinese name is typed by its sound, each with its status: pinyin or initials."""
+INITIALS = 4
+"""汉字 of a name from which its initials tell it."""
 
 
-def compile_into(connection: sqlite3.Connection, sources: Sequence[Source], meta: dict[str, str]) -> None:
-    """Fill an empty database from a concepts file and its overlays.
-
-    Raises:
-        KbError: the data cannot be loaded; nothing has been written to the database then.
-    """
-    concepts = load(sources)
-    passages = [row for concept in concepts for row in make_passages(concept)]
-    digest = hashlib.sha256("\0".join("\0".join(row) for row in passages).encode()).hexdigest()
-    connection.executescript(TABLES)
-    with connection:
-        connection.executemany("INSERT INTO card VALUES (?,?,?,?,?,?,?,?,?)", _card_rows(concepts))
-        connection.executemany("INSERT INTO edge VALUES (?,?,?,?,?,?,?)", _edge_rows(concepts))
-        connection.executemany("INSERT OR IGNORE INTO surface VALUES (?,?,?,?)", _surface_rows(concepts))
-        connection.executemany("INSERT INTO passage VALUES (?,?,?,?)", passages)
-        connection.executemany("INSERT INTO word VALUES (?,?)", _word_rows(concepts).items())
-        connection.executemany("INSERT INTO lexical VALUES (?,?,?,?,?)", _lexical_rows(concepts))
-        connection.executemany("INSERT INTO meta VALUES (?,?)", {**meta, "passages": digest}.items())
+def card_row(concept: Concept) -> tuple[str | None, ...]:
+    """What the table `card` holds of a concept, but for its place and its state."""
+    c, card = concept, json.dumps(make_card(concept), ensure_ascii=False, separators=(",", ":"))
+    shown = c.name.en, c.name.zh, c.summary.en, c.summary.zh, c.demo
+    return c.id, c.type, " ".join(c.area), *shown, digest_of(make_passages(concept)), card
 
 
-def _card_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str | None, ...]]:
-    for c in concepts:
-        card = json.dumps(make_card(c), ensure_ascii=False, separators=(",", ":"))
-        areas = " ".join(c.area)
-        yield c.id, c.type, areas, c.name.en, c.name.zh, c.summary.en, c.summary.zh, c.demo, card
-
-
-def make_card(concept: Concept) -> dict[str, Any]:
+def make_card(concept: Concept) -> Kept:
     """The JSON form of a concept, its formulas in readable form, and whom its texts link to."""
-    card = concept.to_json()
     texts = [text for pair in (concept.body, concept.misconception, concept.summary) if pair for text in pair]
-    card["linked"] = sorted({target for text in texts for target in wiki.targets(text)})
-    card["formula_text"], card["symbols_text"] = _readable(concept)
-    return card
-
-
-def _edge_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str | int | None, ...]]:
-    """Every edge, and where it stands among those of its concept."""
-    for place, (id, rel, target, why, kind) in enumerate(edges_of(concepts)):
-        yield id, rel, target, why and why.en, why and why.zh, kind, place
+    formula, symbols = _readable(concept)
+    return {
+        **concept.to_json(),  # type: ignore[typeddict-item]  # `fields.ENTRY` says what it holds
+        "formula_text": formula,
+        "symbols_text": symbols,
+        "linked": sorted({target for text in texts for target in wiki.targets(text)}),
+    }
 
 
 def _readable(concept: Concept) -> tuple[str | None, dict[str, str]]:
@@ -91,47 +49,39 @@ def _readable(concept: Concept) -> tuple[str | None, dict[str, str]]:
         return concept.formula, {symbol: symbol for symbol in concept.symbols}
 
 
-def _surface_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str, str, str, str]]:
-    """Every surface form by its key; pinyin of the Chinese ones too, which only suggests and never resolves.
+def surface_rows(concept: Concept, known: Mapping[str, Sounds]) -> Iterator[tuple[str, str, str, str]]:
+    """(key, id, text, status) of every surface form; of how the Chinese ones sound, too, which never resolves.
 
     A title without its marks has the status `title`: it resolves where nothing else has that name.
+
+    Args:
+        known: What is known of names from before.
     """
-    for concept in concepts:
-        for text, status in concept.surfaces():
-            yield fold(text, titles=True), concept.id, text, status
-            if "《" in text:
-                yield fold(text), concept.id, text, "title"
-        chinese = (concept.name.zh, *concept.aliases.get("zh", ()))
-        for text in chinese:
-            for spelled in {pinyin(text), _by_character(text)} - {""}:
-                yield spelled, concept.id, text, "pinyin"
+    for text, status in concept.surfaces():
+        yield fold(text, titles=True), concept.id, text, status
+        if "《" in text:
+            yield fold(text), concept.id, text, "title"
+    for text in (concept.name.zh, *concept.aliases.get("zh", ())):
+        for key, status in known[text] if text in known else sounds(text):
+            yield key, concept.id, text, status
 
 
-def pinyin(text: str) -> str:
-    """Toneless pinyin in one word, `梯度消失` -> `tiduxiaoshi`; empty for a text without 汉字."""
+def sounds(text: str) -> Sounds:
+    """The pinyin of a name, in one word, and its initials; nothing for a text without 汉字.
+
+    A name of 汉字 alone is read as a whole and character by character, as each is mostly read: so a slip of the input
+    method is recognized. One too short to tell has no initials.
+    """
     from pypinyin import Style, lazy_pinyin
 
     if text.isascii():
-        return ""
-    return fold(strip_tones("".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=False))))
-
-
-def _by_character(text: str) -> str:
-    """Pinyin of a name of 汉字 alone, each read as it most often is: how a slip of the input method is recognized."""
-    table = readings()
-    return "".join(table[character] for character in text) if all(character in table for character in text) else ""
-
-
-def _word_rows(concepts: Sequence[Concept]) -> dict[str, str]:
-    """Every Latin word that the entries use, and the best place that has it: a name, the prose or a question."""
-    found: dict[str, str] = {}
-    for concept in concepts:
-        prose = (*concept.summary, *(concept.body or ()), *(concept.misconception or ()))
-        names = [text for text, _ in concept.surfaces()]
-        for place, texts in (("ask", concept.asks.get("en", ())), ("prose", prose), ("name", names)):
-            for word in (word for text in texts for word in words(text) if word.isascii()):
-                found[word] = max(found.get(word, place), place, key=PLACES.index)
-    return found
+        return frozenset()
+    syllables, table = lazy_pinyin(text, style=Style.NORMAL, v_to_u=False), readings()
+    read = [syllables, [table[character] for character in text]] if table.keys() >= set(text) else [syllables]
+    found = {(fold(strip_tones("".join(each))), "pinyin") for each in read}
+    if len(read) > 1 and len(text) >= INITIALS:
+        found |= {("".join(syllable[0] for syllable in each), "initials") for each in read}
+    return frozenset(found)
 
 
 def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
@@ -147,10 +97,36 @@ def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _lexical_rows(concepts: Iterable[Concept]) -> Iterable[tuple[str, ...]]:
-    for concept in concepts:
-        names = [text for text, _ in concept.surfaces()]
-        asks = [ask for language in LANGUAGES for ask in concept.asks.get(language, ())]
-        body = [*map(wiki.plain, concept.body or ()), *map(wiki.plain, concept.misconception or ())]
-        columns = (names, concept.summary, asks, body)
-        yield (concept.id, *(" ".join(words(" \n ".join(texts))) for texts in columns))
+def digest_of(passages: Iterable[Sequence[str]]) -> str:
+    """What tells these passages from others."""
+    return hashlib.blake2b("\0".join("\0".join(row) for row in passages).encode(), digest_size=16).hexdigest()
+
+
+class Words(NamedTuple):
+    """The words of a concept, by the columns of the lexical index."""
+
+    names: list[str]
+    summary: list[str]
+    asks: list[str]
+    body: list[str]
+
+    def columns(self) -> tuple[str, ...]:
+        """The row of the lexical index."""
+        return tuple(map(" ".join, self))
+
+    def places(self) -> tuple[set[str], set[str], set[str]]:
+        """The Latin words of the names, of the prose and of the questions."""
+        names, prose, asks = set(self.names), {*self.summary, *self.body}, set(self.asks)
+        return _latin(names), _latin(prose), _latin(asks)
+
+
+def _latin(words: set[str]) -> set[str]:
+    return set(filter(str.isascii, words))
+
+
+def words_of(concept: Concept) -> Words:
+    """The words of all that a concept says."""
+    names = [text for text, _ in concept.surfaces()]
+    asks = [ask for language in LANGUAGES for ask in concept.asks.get(language, ())]
+    body = [*map(wiki.plain, concept.body or ()), *map(wiki.plain, concept.misconception or ())]
+    return Words(*(words(" \n ".join(texts)) for texts in (names, concept.summary, asks, body)))

@@ -16,14 +16,17 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kb import __version__
-from kb.errors import KbError
+from kb import __version__, files
+from kb.errors import KbError, Way
 from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.language.text import Bilingual
 
-SCHEMA = f"8-{__version__}"
+if TYPE_CHECKING:
+    from kb.concepts.source import Source
+
+SCHEMA = f"9-{__version__}"
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on every file system."""
 KEPT = 8
@@ -71,14 +74,14 @@ class Snapshot:
         return next((str(value) for (value,) in self.query("SELECT value FROM meta WHERE key = ?", (key,))), "")
 
 
-def open_snapshot(data: Path, overlay: Path | None, cache: Path) -> tuple[Opened, Callable[[], Opened]]:
-    """The snapshot of the given sources, built first where it is missing, stale or damaged; and how to build it anew.
+def open_snapshot(sources: Sequence[Path], cache: Path) -> tuple[Opened, Callable[[], Opened]]:
+    """The snapshot of some files, built first where it is missing, stale or damaged; and how to build it anew.
 
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
     try:
-        paths = [path.absolute() for path in (data, overlay) if path is not None]
+        paths = [path.absolute() for path in sources]
         cache = cache.absolute()
     except FileNotFoundError as error:
         gone = Bilingual("the current folder is gone", "当前文件夹已不存在")
@@ -86,7 +89,7 @@ def open_snapshot(data: Path, overlay: Path | None, cache: Path) -> tuple[Opened
     where = f"{zlib.crc32(repr(paths).encode('utf-8', 'surrogatepass')):08x}"  # the stamp tells two that share it apart
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
     opened = _open_fresh(path, paths)
-    return opened or _build(path, paths, where), lambda: _build(path, paths, where)
+    return opened or _build(path, paths, where, anew=False), lambda: _build(path, paths, where, anew=True)
 
 
 def _stamp(paths: Sequence[Path], states: Sequence[State]) -> str:
@@ -132,11 +135,7 @@ def _read_source(path: Path) -> Content:
         message = error.message
         if isinstance(error.__cause__, FileNotFoundError):
             message = Bilingual(f"no knowledge base at {path}", f"找不到知识库文件 {path}")
-        doctor = Bilingual(
-            "check --data, KB_DATA and the config; kb doctor shows them",
-            "请检查 --data、KB_DATA 和配置；kb doctor 可查看",
-        )
-        raise KbError(message, doctor) from error
+        raise KbError(message, ways=[Way("doctor")]) from error
 
 
 def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
@@ -189,16 +188,18 @@ def _restamp(connection: sqlite3.Connection, path: Path, stamp: str) -> sqlite3.
     return copy
 
 
-def _build(path: Path, paths: Sequence[Path], where: str) -> Opened:
-    """A new snapshot, made in memory and then written beside its place and renamed into it."""
+def _build(path: Path, paths: Sequence[Path], where: str, *, anew: bool) -> Opened:
+    """A snapshot of the sources as they are, made in memory and then written beside its place and renamed into it.
+
+    Args:
+        anew: Whether nothing of an older one is used.
+    """
     from kb.concepts.source import Source
-    from kb.snapshot.compile import compile_into
 
     read = _read(paths)
     sources = [Source(path, content.data) for path, content in zip(paths, read.contents, strict=True)]
-    connection = _in_memory()
     meta = {"schema": SCHEMA, "stamp": read.stamp, "source": read.digest, "where": where}
-    compile_into(connection, sources, meta)
+    connection = (None if anew else _updated(path, sources, meta)) or _compiled(sources, meta)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path)
@@ -206,6 +207,29 @@ def _build(path: Path, paths: Sequence[Path], where: str) -> Opened:
     except OSError:  # the cache cannot be written: it lives in memory, for this command
         return connection, None
     return connection, path
+
+
+def _compiled(sources: Sequence[Source], meta: dict[str, str]) -> sqlite3.Connection:
+    from kb.snapshot.update import update
+
+    connection = _in_memory()
+    update(connection, sources, meta)
+    return connection
+
+
+def _updated(path: Path, sources: Sequence[Source], meta: dict[str, str]) -> sqlite3.Connection | None:
+    """The older snapshot of the same files, brought to their present state; None where it is missing or damaged."""
+    from kb.snapshot.update import update
+
+    try:
+        connection = _in_memory(files.read(path).data)
+        is_whole = connection.execute("PRAGMA quick_check (1)").fetchone() == ("ok",)
+        if is_whole and ("schema", SCHEMA) in connection.execute("SELECT key, value FROM meta"):
+            update(connection, sources, meta)
+            return connection
+    except (OSError, ValueError, sqlite3.Error):
+        pass
+    return None
 
 
 def _tidy(path: Path) -> None:

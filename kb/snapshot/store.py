@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kb.concepts.route import learning_path
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.language.surface import fold, strip_tones
 from kb.language.text import Bilingual, whole
 from kb.snapshot.life import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
+    from kb.concepts.card import Card
     from kb.concepts.model import Concept
+
+_NAMES = "status NOT IN ('pinyin', 'initials')"
+"""The rows of `surface` that name a concept; the others only sound like it."""
 
 
 class Match(NamedTuple):
@@ -42,46 +45,76 @@ class Store(Snapshot):
     """One snapshot, asked for what its tables hold; use `open_store`."""
 
     def resolve(self, name: str) -> list[Match]:
-        """Every concept that a name means: none, one, or the candidates of an ambiguous one. An id is exact."""
+        """Every concept that a name means: none, one, or the candidates of an ambiguous one. An id is exact.
+
+        What is known as it stands is that; else marks around it, brackets behind it and modules before it fall away.
+        """
         name = whole(name)
-        sql = """SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
-                 WHERE key = ? AND status != 'pinyin'"""
+        found = self._named(name)
+        if len(found) == 1:
+            return found
+        from kb.language.marks import undressed
+
+        forms = [form.strip() for form in undressed(name)]
+        found = found or next(filter(None, map(self._named, forms)), [])
+        return [match for match in found if match.id in forms] or found or self._named_in_parts(forms[-1])
+
+    def _named(self, name: str) -> list[Match]:
+        """The concepts of a name as it stands."""
+        sql = f"""SELECT surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)
+                  WHERE key = ? AND {_NAMES}"""
         rows = self.query(sql, (fold(name, titles=True),)) or ("《" in name and self.query(sql, (fold(name),))) or []
         named = [row for row in rows if row[2] != "title"] or rows
         found: dict[str, Match] = {}
         for id, text, status, en, zh in named:
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
-        own = found.get(name.strip())
-        return [own] if own else list(found.values())
+        return list(found.values())
+
+    def _named_in_parts(self, name: str) -> list[Match]:
+        """The concepts of a name with another behind it, or of one in code.
+
+        Where both names are known they mean what they have in common. If that is nothing, the one in brackets says in
+        what field the other is meant, `Attention (Transformer)`; two names side by side mean nothing then.
+        """
+        from kb.language.marks import in_brackets, in_code, in_two_scripts, may_be_one
+
+        if found := next(filter(None, map(self._named, in_code(name))), []):
+            return found
+        brackets = in_brackets(name)
+        parts = brackets or in_two_scripts(name)
+        if parts is None:
+            return []
+        one, other = map(self.resolve, parts)
+        common = {match.id for match in one} & {match.id for match in other}
+        both = [match for match in one if match.id in common]
+        if not brackets:
+            return both
+        return both or one or (other if may_be_one(*parts) else [])
 
     def find(self, name: str) -> Match:
         """The one concept that a name means.
 
         Raises:
-            KbError: it means none (the hint names neighbours) or several (the hint lists them).
+            KbError: it means none (the hint names neighbours) or several (they are the ways out).
         """
         name = whole(name)
         matches = self.resolve(name)
         if len(matches) == 1:
             return matches[0]
         if matches:
-            listed = "\n".join(f"kb explain {m.id}    # {m.name.en}, {m.name.zh}" for m in matches)
-            raise KbError(
-                Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念"),
-                Bilingual(listed, listed),
-            )
+            said = Bilingual(f"'{name}' names {len(matches)} concepts", f"“{name}”对应 {len(matches)} 个概念")
+            raise KbError(said, ways=[Way("explain", m.id, Bilingual(*[", ".join(m.name)] * 2)) for m in matches])
         if not name.strip():
-            raise KbError(Bilingual("an empty name", "名称为空"), Bilingual("kb list shows all", "kb list 列出全部"))
+            raise KbError(Bilingual("an empty name", "名称为空"), ways=[Way("list")])
         near = self.neighbours(name)
-        en = f"did you mean {', '.join(_called(m, m.name.en) for m in near)}?\n" if near else ""
-        zh = f"是否想找：{'、'.join(_called(m, m.name.zh) for m in near)}？\n" if near else ""
-        quoted = re.sub(r'["$`\\\\!]', "", name)[:60]
+        en, zh = ", ".join(_called(m, m.name.en) for m in near), "、".join(_called(m, m.name.zh) for m in near)
         raise KbError(
             Bilingual(f"no concept named '{name}'", f"没有名为“{name}”的概念"),
-            Bilingual(f'{en}kb search "{quoted}" looks by meaning', f'{zh}kb search "{quoted}" 可按含义查找'),
+            Bilingual(f"did you mean {en}?", f"是否想找：{zh}？") if near else None,
+            [Way("search", name)],
         )
 
-    def card(self, id: str, *, paths: bool = True) -> dict[str, Any]:
+    def card(self, id: str, *, paths: bool = True) -> Card:
         """The card of a concept: its JSON form, and its neighbours with their names.
 
         Args:
@@ -91,8 +124,9 @@ class Store(Snapshot):
             KeyError: no such id.
         """
         card = self._stored(whole(id))
-        formulas = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
-        linked, before = card.pop("linked"), self.learning_path(id) if paths else {}
+        formulas: dict[str, Any] = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
+        linked: list[str] = card.pop("linked")
+        before = self.learning_path(id) if paths else {}
         edges = self.query("SELECT rel, target, why_en, why_zh FROM edge WHERE id = ? ORDER BY place", (id,))
         after = sorted(target for rel, target, *_ in edges if rel == "leads_to")
         names = self.names({*linked, *before, *(target for _, target, *_ in edges)})
@@ -103,7 +137,7 @@ class Store(Snapshot):
         card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before.items()]
         card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
         card["link_names"] = {id: names[id] for id in linked if id in names}
-        return {**card, **formulas}
+        return cast("Card", {**card, **formulas})
 
     def _stored(self, id: str) -> dict[str, Any]:
         """What the card of a concept holds; where that cannot be read, the snapshot is built anew."""
@@ -138,10 +172,20 @@ class Store(Snapshot):
 
     def concepts(self) -> Iterator[Concept]:
         """Every concept, by id."""
+        return (self.concept(id) for (id,) in self.query("SELECT id FROM card ORDER BY id"))
+
+    def concept(self, id: str) -> Concept:
+        """The concept of an id, without its neighbours.
+
+        Raises:
+            KeyError: no such id.
+        """
         from kb.concepts.model import Concept
 
-        for (id,) in self.query("SELECT id FROM card ORDER BY id"):
-            yield Concept.from_json(self._stored(id))
+        return Concept.from_json(self._stored(whole(id)))
+
+    def __len__(self) -> int:
+        return int(self.query("SELECT count(*) FROM card")[0][0])
 
     def rows(self, ids: Sequence[str] | None = None) -> list[Row]:
         """Every concept, or those of some ids, by id, as a list shows it."""
@@ -156,36 +200,46 @@ class Store(Snapshot):
         ]
 
     def neighbours(self, name: str, limit: int = 5) -> list[Match]:
-        """Concepts whose names are spelled or sound like a name that did not resolve, nearest first."""
+        """Concepts whose names are spelled or sound like a name that did not resolve, nearest first.
+
+        What is known in brackets stands before all others, and then those whose pinyin begins with these very letters.
+        """
         from rapidfuzz import fuzz, process
 
-        name = whole(name)
-        query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id)"
-        rows = self.query(query)
+        from kb.language.marks import in_brackets, in_code, undressed
+
+        bare = [*undressed(whole(name))][-1]
+        name = [bare, *in_code(bare)][-1]
+        query = "SELECT key, surface.id, text, status, name_en, name_zh FROM surface JOIN card USING (id) WHERE "
+        rows = self.query(query + "status != 'initials'")
         key = fold(strip_tones(name) if not any("\u3400" <= c <= "\u9fff" for c in name) else name)
         cutoff = 70 if len(key) > 3 else 60
         ranked = process.extract(key, [row[0] for row in rows], scorer=fuzz.ratio, limit=40, score_cutoff=cutoff)
-        found: dict[str, Match] = {}
-        for _, _, position in ranked:
-            _, id, text, status, en, zh = rows[position]
+        near = self.query(query + "status = 'initials' AND key = ?", (key,)) + [rows[place] for _, _, place in ranked]
+        found = {match.id: match for part in in_brackets(bare) or () for match in self.resolve(part)}
+        for _, id, text, status, en, zh in near:
             found.setdefault(id, Match(id, text, status, Bilingual(en, zh)))
         return list(found.values())[:limit]
 
-    def names_from(self, start: str, limit: int) -> list[str]:
-        """Ids, names and aliases whose key begins so: ids and names first, short ones before long ones."""
+    def names_from(self, start: str, limit: int, *, demos: bool = False) -> list[str]:
+        """Ids, names and aliases whose key begins so: ids and names first, short ones before long ones.
+
+        Args:
+            demos: Only of concepts that have a demo.
+        """
         sql = """SELECT DISTINCT text FROM surface WHERE key >= ? AND key < ? AND status IN ('id', 'name', 'alias')
+                 AND (NOT ? OR EXISTS (SELECT 1 FROM card WHERE card.id = surface.id AND demo IS NOT NULL))
                  ORDER BY status = 'alias', length(text) LIMIT ?"""
-        return [text for (text,) in self.query(sql, (start, start + "\U0010ffff", limit))]
+        return [text for (text,) in self.query(sql, (start, start + "\U0010ffff", demos, limit))]
 
     def named_by(self, keys: Collection[str]) -> list[tuple[str, str]]:
         """(key, id) of the concepts that have one of these keys; pinyin names nothing."""
-        sql = """SELECT DISTINCT key, id FROM surface
-                 WHERE key IN (SELECT value FROM json_each(?)) AND status != 'pinyin'"""
+        sql = f"SELECT DISTINCT key, id FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND {_NAMES}"
         return self.query(sql, (json.dumps(list(keys)),))
 
     def keys(self, keys: Collection[str]) -> set[str]:
         """Those of some keys that a concept is spelled or sounds like."""
-        sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?))"
+        sql = "SELECT key FROM surface WHERE key IN (SELECT value FROM json_each(?)) AND status != 'initials'"
         return {key for (key,) in self.query(sql, (json.dumps(list(keys)),))} if keys else set()
 
     def sounding_like(self, spelled: Collection[str]) -> dict[str, str]:
@@ -194,34 +248,43 @@ class Store(Snapshot):
                  ORDER BY length(text) DESC, text DESC"""
         return dict(self.query(sql, (json.dumps(sorted(spelled)),))) if spelled else {}
 
+    def abbreviated(self, initials: Collection[str]) -> dict[str, str]:
+        """The Chinese names whose pinyin begins with these letters, of those that one concept alone has."""
+        sql = """SELECT key, min(text) FROM surface WHERE key IN (SELECT value FROM json_each(?))
+                 GROUP BY key HAVING count(DISTINCT id) = 1 AND min(status = 'initials')"""
+        return dict(self.query(sql, (json.dumps(sorted(initials)),))) if initials else {}
+
     def word_places(self, words: Collection[str]) -> dict[str, str]:
         """Those of some words that the entries use, and where: in a name, the prose or a question."""
-        sql = "SELECT text, place FROM word WHERE text IN (SELECT value FROM json_each(?))"
+        sql = """SELECT text, CASE WHEN name THEN 'name' WHEN prose THEN 'prose' ELSE 'ask' END FROM word
+                 WHERE text IN (SELECT value FROM json_each(?))"""
         return dict(self.query(sql, (json.dumps(list(words)),)))
 
     def name_words(self, shortest: int) -> list[str]:
         """The words of names that have at least so many letters."""
-        sql = "SELECT text FROM word WHERE place = 'name' AND length(text) >= ?"
+        sql = "SELECT text FROM word WHERE name > 0 AND length(text) >= ?"
         return [text for (text,) in self.query(sql, (shortest,))]
 
     def passages(self) -> list[tuple[str, str, str, str]]:
         """(id, part, language, text) of everything that the encoder sees, concept by concept."""
-        return self.query("SELECT id, part, language, text FROM passage ORDER BY rowid")
+        from kb.snapshot.compile import make_passages
+
+        return [row for concept in self.concepts() for row in make_passages(concept)]
 
     def size(self) -> int:
         """How many concepts there are, at most."""
-        return int(self.query("SELECT coalesce(max(rowid), 0) FROM lexical")[0][0])
+        return int(self.query("SELECT coalesce(max(place), 0) FROM card")[0][0])
 
     def ranked(self, match: str, weights: Sequence[float], limit: int) -> dict[str, float]:
         """BM25 of the concepts that an FTS5 query matches, larger is better, best first.
 
         Args:
-            weights: Of the columns id, names, summary, asks, body.
+            weights: Of the columns names, summary, asks, body.
         """
         sql = f"""SELECT id, score FROM (
                       SELECT rowid AS place, -bm25(lexical, {", ".join(map(str, weights))}) AS score FROM lexical
                       WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?
-                  ) JOIN lexical ON lexical.rowid = place ORDER BY score DESC"""
+                  ) JOIN card USING (place) ORDER BY score DESC"""
         return dict(self.query(sql, (match, limit)))
 
     def count(self, match: str, most: int) -> int:
@@ -235,10 +298,10 @@ def _called(match: Match, name: str) -> str:
     return name if match.status == "id" or match.text in match.name else f"{match.text} ({name})"
 
 
-def open_store(data: Path, overlay: Path | None, cache: Path) -> Store:
-    """Open the snapshot of the given sources, building it first where it is missing, stale or damaged.
+def open_store(sources: Sequence[Path], cache: Path) -> Store:
+    """Open the snapshot of some files, each laid over those before it; it is built first where it is not fresh.
 
     Raises:
         KbError: the sources cannot be read or are wrong.
     """
-    return Store(*open_snapshot(data, overlay, cache))
+    return Store(*open_snapshot(sources, cache))

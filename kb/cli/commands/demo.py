@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from kb.cli.names import offer_demos
 from kb.cli.options import DEVICE, FILE, JSON, both
 from kb.cli.session import Session
 from kb.cli.target import check_target, is_stdout, is_stream, write_to
@@ -48,7 +49,11 @@ def command(
     session: Session,
     name: Annotated[
         list[str] | None,
-        typer.Argument(metavar=both("NAME…", "名称…"), help=both("A concept or a demo id.", "概念名或演示 id。")),
+        typer.Argument(
+            metavar=both("NAME…", "名称…"),
+            help=both("A concept or a demo id.", "概念名或演示 id。"),
+            autocompletion=offer_demos,
+        ),
     ] = None,
     device: DEVICE = "",
     seed: Annotated[
@@ -126,14 +131,14 @@ def find_demo(session: Session, name: str) -> Demo:
     for id in known:
         if fold(id) == fold(name):
             return demo_named(id)
-    match = session.store.find(name)
-    id = session.store.card(match.id)["demo"]
-    if id not in known:
+    match = session.base.find(name)
+    shown = session.base.row(match.id).demo
+    if shown is None or shown not in known:
         raise KbError(
             Bilingual(f"{match.name.en} has no demo", f"{match.name.zh}没有演示"),
             Bilingual("kb demo --list shows those that there are", "kb demo --list 列出现有演示"),
         )
-    return demo_named(id)
+    return demo_named(shown)
 
 
 def _list(session: Session, as_json: bool) -> int:

@@ -21,8 +21,8 @@ def command(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    match = session.store.find(" ".join(name))
-    card = session.store.card(match.id)
+    match = session.base.find(" ".join(name))
+    card = session.base.card(match.id)
     if as_json:
         session.print_json({key: value for key, value in card.items() if key != "link_names"})
         return

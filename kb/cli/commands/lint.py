@@ -15,6 +15,7 @@ from kb.show.plain import one_line
 
 if TYPE_CHECKING:
     from kb.concepts.source import Problem
+    from kb.settings import Settings
 
 
 def command(
@@ -35,50 +36,43 @@ def command(
     ] = False,
     as_json: JSON = False,
 ) -> int:
-    from kb.concepts.lint import lint
-    from kb.concepts.source import Source, read_all
-    from kb.lab.runner import demo_ids
-    from kb.settings import data_file, overlay_file
+    from kb.base import lint
 
-    path = file or data_file(session.settings)
-    overlay = None if file else overlay_file(session.settings)
-    problems = lint(path, demo_ids(), overlay)
-    pairs: list[tuple[str, str, float]] = []
-    if suggest:
-        try:
-            pairs = _suggested(session, path, overlay)
-        except KbError:
-            if not problems:  # else they say what keeps the file from being loaded
-                raise
+    settings = session.settings._replace(data=str(file)) if file else session.settings
+    entries, problems = lint(settings)
+    pairs = _suggested(session, settings, has_problems=bool(problems)) if suggest else []
     if as_json:
         found: Any = [_record(problem) for problem in problems]
         if suggest:
             found = {"problems": found, "suggestions": [{"id": a, "to": b, "score": round(s, 4)} for a, b, s in pairs]}
         session.print_json(found)
         return 1 if problems else 0
-    for problem in problems:
+    by_id = {entry.id: entry for entry in entries}
+    wishes = [by_id[id].problem("links", _wish(other, score)) for id, other, score in pairs]
+    for problem in [*problems, *wishes]:
         print(one_line(problem.said(session.language)))
-    read, _ = read_all([Source.open(file) for file in (path, overlay) if file is not None])
-    entries = {entry.id: entry for entry in read}
-    for id, other, score in pairs:
-        wish = Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
-        print(one_line(entries[id].problem("links", wish).said(session.language)))
     n = len(problems)
     session.note(f"{len(entries)} entries, {n} problems", f"{len(entries)} 个条目，{n} 处问题")
     return 1 if problems else 0
+
+
+def _wish(other: str, score: float) -> Bilingual:
+    return Bilingual(f"near {other} ({score:.2f}), not linked", f"与 {other} 含义相近（{score:.2f}），尚无链接")
 
 
 def _record(problem: Problem) -> dict[str, Any]:
     return {**problem._asdict(), "message": problem.message._asdict()}
 
 
-def _suggested(session: Session, path: Path, overlay: Path | None) -> list[tuple[str, str, float]]:
+def _suggested(session: Session, settings: Settings, *, has_problems: bool) -> list[tuple[str, str, float]]:
+    """The pairs that may want a link; none where the files have problems that keep them from being loaded."""
+    from kb.base import KnowledgeBase
     from kb.cli.progress import embedding
-    from kb.paths import cache_dir
-    from kb.search.side import open_semantic
-    from kb.search.similar import suggest_links
-    from kb.snapshot.store import open_store
 
-    store = open_store(path, overlay, cache_dir())
-    with embedding(session) as notify:
-        return suggest_links(store, open_semantic(store, *session.encoder("", ""), notify).index)
+    try:
+        with KnowledgeBase.of(settings) as base, embedding(session) as notify:
+            return base.unlinked(notify=notify)
+    except KbError:
+        if has_problems:  # they say what is wrong
+            return []
+        raise

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kb.cli.names import among
 from kb.cli.options import JSON, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import AREAS, TYPES
@@ -17,10 +18,24 @@ from kb.snapshot.store import Row
 def command(
     session: Session,
     kind: Annotated[
-        str, typer.Option("--type", "-t", help=both("Only of this type.", "只列此类型。"), show_default=False)
+        str,
+        typer.Option(
+            "--type",
+            "-t",
+            help=both("Only of this type.", "只列此类型。"),
+            show_default=False,
+            autocompletion=among(TYPES, (said.zh for said in TYPES.values())),
+        ),
     ] = "",
     area: Annotated[
-        str, typer.Option("--area", "-a", help=both("Only of this area.", "只列此领域。"), show_default=False)
+        str,
+        typer.Option(
+            "--area",
+            "-a",
+            help=both("Only of this area.", "只列此领域。"),
+            show_default=False,
+            autocompletion=among(AREAS, (said.zh for said in AREAS.values())),
+        ),
     ] = "",
     as_json: JSON = False,
 ) -> None:
@@ -28,7 +43,7 @@ def command(
         _known(kind, TYPES, Bilingual("type", "类型")),
         _known(area, AREAS, Bilingual("area", "领域")),
     )
-    rows = [row for row in session.store.rows() if kind in ("", row.type) and (not area or area in row.areas)]
+    rows = session.base.rows(kind=kind, area=area)
     if as_json:
         session.print_json([_record(row) for row in rows])
         return

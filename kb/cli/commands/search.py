@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from kb import files
+from kb.cli.names import among
 from kb.cli.options import COUNT, DEVICE, FILE, JSON, MODEL, both
 from kb.cli.session import Session
 from kb.encoder.models import BUNDLED
 from kb.errors import KbError
 from kb.language.text import Bilingual, short
 from kb.paths import at_home
-from kb.search.hybrid import Answer, Mode, Semantic, search, search_all
+from kb.search.hybrid import Answer, Mode
 from kb.search.reading import Reading
+
+if TYPE_CHECKING:
+    from kb.search.index import Notify
 
 MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
 
@@ -38,6 +42,7 @@ def command(
             "--mode",
             metavar="hybrid|lexical|semantic",
             help=both("Words, meaning, or both.", "按词语、按语义，或两者结合。"),
+            autocompletion=among(get_args(Mode)),
         ),
     ] = "hybrid",
     device: DEVICE = "",
@@ -73,34 +78,33 @@ def command(
             else Bilingual("an empty query", "查询为空"),
             Bilingual('kb search "vanishing gradient"', 'kb search "梯度消失"'),
         )
-    loaded: list[Semantic] = []
+    from kb.cli.progress import embedding
 
-    def load() -> Semantic:
-        from kb.cli.progress import embedding
-        from kb.search.side import open_semantic
-
-        with embedding(session) as notify:
-            loaded.append(open_semantic(session.store, *session.encoder(model, device), notify))
-        return loaded[0]
-
-    if queries:
-        lines = _lines(queries)
-        asked = [line if _says_anything(session, line) else "" for line in lines]
-        answers = search_all(session.store, asked, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # a Mode, as was checked
-        for line, answer in zip(lines, answers, strict=True):
-            session.print_json(_served(_as_typed(answer, line), mode, loaded), indent=None)
-        return 0
-    answer = search(session.store, text, k=n, mode=mode, semantic=load)  # type: ignore[arg-type]  # checked above
+    how: dict[str, Any] = {"k": n, "mode": mode, "model": model, "device": device}
+    with embedding(session) as notify:
+        if queries:
+            _answer_lines(session, _lines(queries), how, notify)
+            return 0
+        answer = session.base.search(text, **how, notify=notify)
     if as_json:
-        session.print_json(_served(answer, mode, loaded))
+        session.print_json(answer.to_json())
     else:
-        _show(session, answer, mode, loaded, session.encoder(model, device)[1], explain)
+        _show(session, answer, explain)
+        _advise(session, answer, device or session.settings.device)
     return 0 if answer.hits else 1
+
+
+def _answer_lines(session: Session, lines: list[str], how: dict[str, Any], notify: Notify) -> None:
+    """One JSON document a line."""
+    asked = [line if _says_anything(session, line) else "" for line in lines]
+    answers = session.base.search_all(asked, **how, notify=notify)
+    for line, answer in zip(lines, answers, strict=True):
+        session.print_json(_as_typed(answer, line).to_json(), indent=None)
 
 
 def _says_anything(session: Session, query: str) -> bool:
     """Whether there is something to search for: a letter or a 汉字, or else a name that has none."""
-    return any(map(str.isalpha, query)) or bool(query.strip() and session.store.resolve(query))
+    return any(map(str.isalpha, query)) or bool(query.strip() and session.base.has(query))
 
 
 def _as_typed(answer: Answer, line: str) -> Answer:
@@ -151,18 +155,7 @@ def _decoded(data: bytes, name: str) -> str:
     return text
 
 
-def _served(answer: Answer, mode: str, loaded: list[Semantic]) -> dict[str, Any]:
-    """An answer as JSON, and what served it."""
-    told = answer.to_json()
-    hits = told.pop("hits")
-    served = loaded[0].encoder if loaded else None
-    about: dict[str, str | None] = {"model": None, "device": None, "runtime": None}
-    if served:
-        about = {"model": served.name, "device": served.device, "runtime": served.runtime}
-    return {**told, "mode": mode, **about, "hits": hits}
-
-
-def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], device: str, explain: bool) -> None:
+def _show(session: Session, answer: Answer, explain: bool) -> None:
     from kb.show.hits import render_hits
 
     if answer.reading.changed:
@@ -171,10 +164,14 @@ def _show(session: Session, answer: Answer, mode: str, loaded: list[Semantic], d
         asked = answer.query if len(answer.query) <= 60 else answer.query[:60] + "…"
         session.note(f"nothing fits '{asked}' well", f"没有找到与“{asked}”很相符的概念", style="yellow")
     session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
-    served = loaded[0].encoder if loaded else None
-    by = [served.name, served.device, *[served.runtime] * explain] if served else ["BM25"]
-    session.note(", ".join([f"{mode} search", *by]), "，".join([MODES[mode], *by]))
-    if served and served.runtime == "torch" and served.name == BUNDLED and device == "auto":
+    model, device, runtime = answer.served
+    by = [model, device or "", *[runtime or ""] * explain] if model else ["BM25"]
+    session.note(", ".join([f"{answer.mode} search", *by]), "，".join([MODES[answer.mode], *by]))
+
+
+def _advise(session: Session, answer: Answer, device: str) -> None:
+    """Say how single queries are answered sooner where torch had to start for one."""
+    if answer.served.runtime == "torch" and answer.served.model == BUNDLED and device == "auto":
         session.note(
             'torch takes seconds to start: device = "cpu" in config.toml answers single queries at once',
             '通过 torch 启动需要几秒；在 config.toml 中设置 device = "cpu"，单条查询可立即返回结果',

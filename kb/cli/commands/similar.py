@@ -12,7 +12,7 @@ from rich.text import Text
 from kb.cli.options import COUNT, DEVICE, JSON, MODEL, NAME, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import RELATIONS
-from kb.search.similar import Neighbour, similar
+from kb.search.similar import Near
 from kb.show.card import INVERSES, WIDEST, Flow
 from kb.show.hits import headline
 from kb.show.plain import printable
@@ -30,29 +30,20 @@ def command(
     as_json: JSON = False,
 ) -> None:
     from kb.cli.progress import embedding
-    from kb.search.side import open_semantic
 
-    match = session.store.find(" ".join(name))
     with embedding(session) as notify:
-        side = open_semantic(session.store, *session.encoder(model, device), notify)
-    found = similar(session.store, side.index, match.id, n, linked=linked)
+        found = session.base.similar(" ".join(name), k=n, linked=linked, model=model, device=device, notify=notify)
     if as_json:
-        near = [
-            {"id": other.row.id, "name": other.row.name._asdict(), "score": round(other.score, 4),
-             "relations": list(other.relations)}
-            for other in found
-        ]  # fmt: skip
-        told = {"id": match.id, "model": side.encoder.name, "device": side.encoder.device, "near": near}
-        session.print_json(told)
+        session.print_json(found.to_json())
         return
     session.console.width = min(session.console.width, WIDEST)
     session.print(*_render(found, session))
     en = "near, and not linked yet" if not linked else "near"
     zh = "含义相近、尚无链接" if not linked else "含义相近"
-    session.note(f"{match.name.en}: {en}", f"{match.name.zh}：{zh}")
+    session.note(f"{found.match.name.en}: {en}", f"{found.match.name.zh}：{zh}")
 
 
-def _render(found: list[Neighbour], session: Session) -> Iterator[RenderableType]:
+def _render(found: Near, session: Session) -> Iterator[RenderableType]:
     language = session.languages[0]
     for rank, (row, score, relations) in enumerate(found, 1):
         said = [(RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]).of(language) for rel in relations]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kb.concepts.vocabulary import RELATIONS, TYPES, WRITTEN_RELATIONS
 from kb.formats.obsidian.note import ID_KEY, Properties
 from kb.language import wiki
-from kb.language.text import Bilingual, Language
+from kb.language.text import LANGUAGES, Bilingual, Language
+
+if TYPE_CHECKING:
+    from kb.concepts.card import Card
 
 Link = Callable[[str, str], str]
 """(target id, shown text) -> `[[Note|text]]`, or the text alone where the target has no note."""
 
 
-def make_properties(card: Mapping[str, Any], title: str, link: Link) -> Properties:
+def make_properties(card: Card, title: str, link: Link) -> Properties:
     """The properties that kb owns: id, aliases, tags, type, area, year, and the written links by relation."""
-    names = [*card["name"].values(), *card["aliases"]["en"], *card["aliases"]["zh"]]
+    names = [*_both_names(card), *card["aliases"]["en"], *card["aliases"]["zh"]]
     found: Properties = {
         ID_KEY: card["id"],
         "aliases": [name for name in dict.fromkeys(names) if name != title],
@@ -34,7 +37,11 @@ def make_properties(card: Mapping[str, Any], title: str, link: Link) -> Properti
     return found
 
 
-def make_region(card: Mapping[str, Any], languages: tuple[Language, ...], link: Link) -> str:
+def _both_names(card: Card) -> list[str]:
+    return [card["name"][language] for language in LANGUAGES]
+
+
+def make_region(card: Card, languages: tuple[Language, ...], link: Link) -> str:
     """The Markdown of a concept."""
     first = languages[0]
     parts = [_names(card, first)]
@@ -49,12 +56,12 @@ def make_region(card: Mapping[str, Any], languages: tuple[Language, ...], link: 
     return "\n\n".join(parts) + "\n"
 
 
-def _names(card: Mapping[str, Any], language: Language) -> str:
-    names = list(dict.fromkeys([card["name"][language], *card["name"].values()]))
+def _names(card: Card, language: Language) -> str:
+    names = list(dict.fromkeys([card["name"][language], *_both_names(card)]))
     return f"**{escape(' · '.join(names))}** — {TYPES[card['type']].of(language)}"
 
 
-def _prose(card: Mapping[str, Any], language: Language, link: Link) -> list[str]:
+def _prose(card: Card, language: Language, link: Link) -> list[str]:
     parts = [_callout("abstract", "", escape(wiki.plain(card["summary"][language])))]
     if card["body"]:
         parts.append(_linked(card["body"][language], card, language, link))
@@ -68,7 +75,7 @@ def _callout(kind: str, title: str, text: str) -> str:
     return f"> [!{kind}]{title and ' ' + title}\n> " + text.replace("\n", "\n> ")
 
 
-def _linked(text: str, card: Mapping[str, Any], language: Language, link: Link) -> str:
+def _linked(text: str, card: Card, language: Language, link: Link) -> str:
     def name(id: str) -> str:
         names = card["link_names"].get(id)
         return str(names[language]) if names else id
@@ -92,7 +99,7 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|$]|=(?==)|~(?=~)|%(?=%))", r"\\\1", text)
 
 
-def _formula(card: Mapping[str, Any], language: Language) -> list[str]:
+def _formula(card: Card, language: Language) -> list[str]:
     if not card["formula"]:
         return []
     lines = [f"- ${_math(symbol)}$ {escape(text[language])}" for symbol, text in card["symbols"].items()]
@@ -106,7 +113,7 @@ def _math(latex: str) -> str:
     return shown + " " * ((len(shown) - len(shown.rstrip("\\"))) % 2)
 
 
-def _relations(card: Mapping[str, Any], language: Language, link: Link) -> list[str]:
+def _relations(card: Card, language: Language, link: Link) -> list[str]:
     lines = []
     for edge in card["links"]:
         names = {other["to"]: other["name"] for other in card["related"]}
@@ -120,7 +127,7 @@ def _relations(card: Mapping[str, Any], language: Language, link: Link) -> list[
     return [f"## {heading}", "\n".join(lines)] if lines else []
 
 
-def _sources(card: Mapping[str, Any], language: Language) -> list[str]:
+def _sources(card: Card, language: Language) -> list[str]:
     lines = []
     for source in card["sources"]:
         url = source["url"].replace("<", "%3C").replace(">", "%3E")
@@ -128,7 +135,7 @@ def _sources(card: Mapping[str, Any], language: Language) -> list[str]:
     return ["## " + Bilingual("Sources", "文献").of(language), "\n".join(lines)] if lines else []
 
 
-def _demo(card: Mapping[str, Any], languages: tuple[Language, ...]) -> list[str]:
+def _demo(card: Card, languages: tuple[Language, ...]) -> list[str]:
     if not card["demo"]:
         return []
     shows = [escape(wiki.plain(card["demo_shows"][language])) for language in languages] if card["demo_shows"] else []

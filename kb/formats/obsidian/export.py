@@ -15,7 +15,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kb import files
 from kb.errors import KbError
@@ -27,6 +27,9 @@ from kb.formats.obsidian.vault import Found, Vault, look, name_key, read_note, t
 from kb.language.hidden import visible
 from kb.language.text import Bilingual, Language
 
+if TYPE_CHECKING:
+    from kb.concepts.card import Card
+
 Action = Literal["create", "update", "rename", "unchanged", "conflict", "deleted", "prune", "keep", "copy", "skip"]
 _STUCK = Bilingual("its properties cannot be changed without breaking them", "其属性无法在不破坏的前提下更新")
 _TAKEN = Bilingual("it no longer says that it is kb's", "其中已没有 kb 的标识")
@@ -35,7 +38,6 @@ NAMES = 100
 """Names of a concept by which its note is known as kb's own."""
 ATTEMPTS = 20
 """How often a note is tried again that somebody writes to at the same time."""
-Card = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class _Exporter:
     """One export: the cards, what is there, and how it is wanted."""
 
     def __init__(self, cards: Sequence[Card], vault: Vault, options: Options) -> None:
-        self.cards = {str(card["id"]): card for card in cards}
+        self.cards = {card["id"]: card for card in cards}
         self.vault, self.options = vault, options
         self.languages = options.languages or vault.languages or options.otherwise
         self.titles = {id: note_name(card["name"][self.languages[0]]) for id, card in self.cards.items()}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kb import files
-from kb.errors import KbError
+from kb.errors import KbError, Way
 from kb.formats.obsidian.note import Properties
 from kb.language.text import LANGUAGES, Bilingual, Language
 
@@ -95,7 +94,7 @@ def read_manifest(root: Path, path: str) -> Manifest:
         outer = root.resolve().parents[found.home.count("/")]
         raise KbError(
             Bilingual(f"{root} holds the notes of the export to {outer}", f"{root} 存放的是导出到 {outer} 的笔记"),
-            Bilingual(*[f"kb export obsidian {shlex.quote(str(outer))}"] * 2),
+            ways=[Way("export", str(outer))],
         )
     return found
 

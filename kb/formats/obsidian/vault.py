@@ -203,7 +203,7 @@ def _checked(root: Path, home: str) -> str:
     )
     if is_odd:
         raise KbError(
-            Bilingual(f"--folder {home}: not a folder inside {root}", f"--folder {home}：不是 {root} 中的文件夹"),
+            Bilingual(f"'{home}' is not a folder inside {root}", f"“{home}”不是 {root} 中的文件夹"),
             Bilingual(
                 "name one without .., dots in front and # ^ | [ ], such as kb",
                 "请给出不含 .. 和 # ^ | [ ] 且不以点开头的名称，例如 kb",

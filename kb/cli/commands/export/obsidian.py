@@ -71,12 +71,11 @@ def command(
     ] = False,
     as_json: JSON = False,
 ) -> int:
-    from kb.formats.obsidian.export import Options, export
+    from kb.formats.obsidian.export import Options
 
     asked = session.languages if session.settings.language else None  # else those of the last export
     options = Options(asked, force=force, prune=prune, dry_run=dry_run, folder=home, otherwise=session.languages)
-    ids = [row.id for row in session.store.rows()]
-    done = export([session.store.card(id, paths=False) for id in ids], folder, options)
+    done = session.base.export(folder, options)
     if as_json:
         session.print_json([_record(step) for step in done.steps])
     else:

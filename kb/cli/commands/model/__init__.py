@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kb.cli.names import offer_models
 from kb.cli.options import both
 from kb.cli.session import Session
 from kb.errors import KbError
@@ -25,6 +26,7 @@ WHICH = Annotated[
         metavar=both("[NAME|FOLDER]", "[名称|文件夹]"),
         help=both("A model; the one in use by default.", "模型名称或文件夹，默认为当前模型。"),
         show_default=False,
+        autocompletion=offer_models,
     ),
 ]
 FETCH = Annotated[bool, typer.Option("--fetch", help=both("Download it from the hub first.", "先从模型库下载。"))]
