@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terminal import Terminal
 from test_layers import SLOW
+from typer.completion import get_completion_script
 
 from kb.cli.app import main
 from kb.cli.names import LONGEST, _offered, complete_names, is_plain
+from kb.cli.tree import root
 from kb.language.surface import fold
 from kb.snapshot.store import Store, open_store
 
@@ -284,6 +286,36 @@ def test_a_shell_completes_the_plain_name_whole_and_runs_nothing_of_the_others(n
         shell.close()
     assert (home / "ran").read_text(encoding="utf-8") == f"explain {SIGNS}"
     assert not list(home.rglob("RAN")), "a name was run"
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_the_first_tab_in_zsh_completes(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    data = knowledge(tmp_path, ["zetaplain"])
+    shell_with_kb("zsh", home, data).close()
+    (home / ".zshrc").rename(tmp_path / "script")
+    functions = home / ".zfunc"
+    functions.mkdir()
+    (functions / "_kb").write_text((tmp_path / "script").read_text().split("compinit -u -D\n", 1)[1].lstrip())
+    root("en")  # which mends what typer installs
+    installed = get_completion_script(prog_name="kb", complete_var="_KB_COMPLETE", shell="zsh")
+    assert installed.strip() == (functions / "_kb").read_text().strip()
+    (home / ".zshrc").write_text(f"PS1='READY> '\nfpath+={functions}\nautoload -Uz compinit; compinit -u -D\n")
+    world = {"HOME": str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    world |= {"TERM": "xterm", "LC_ALL": "C.UTF-8", "KB_DATA": str(data)}
+    shell = Terminal(["zsh", "-i"], world, home, columns=200)
+    try:
+        assert shell.wait(lambda: b"READY> " in shell.seen), shell.seen
+        shell.type("kb explain zetap\t")
+        assert shell.wait((home / "asked").exists), shell.seen
+        settle(shell)
+        (home / "asked").unlink()
+        shell.type("\r")
+        assert shell.wait((home / "ran").exists), shell.seen
+    finally:
+        shell.close()
+    assert (home / "ran").read_text(encoding="utf-8") == "explain zetaplain"
 
 
 def settle(shell: Terminal) -> None:

@@ -21,6 +21,7 @@ from kb import __version__
 from kb.cli import commands, wording
 from kb.cli.options import both, shared_options
 from kb.cli.session import Session
+from kb.cli.shells import mend_zsh
 from kb.language.text import Bilingual, Language
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def root(language: Language) -> Group:
         callback=_show_version,
         help=both("Show the version.", "显示版本。"),
     )
+    mend_zsh()
     group.params += [version, *get_install_completion_arguments()]
     wording.put(group, language)
     return group
