@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from kb.paths import cache_dir
 from kb.settings import Settings, load_settings, sources
-from kb.snapshot.store import Match, Row, Store, open_store
+from kb.snapshot.lookup import Match
+from kb.snapshot.store import Row, Store, open_store
 
 if TYPE_CHECKING:
     import networkx as nx

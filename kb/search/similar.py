@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kb.search.hybrid import Semantic, Served
-from kb.snapshot.store import Match, Row, Store
+from kb.snapshot.lookup import Match
+from kb.snapshot.store import Row, Store
 
 if TYPE_CHECKING:
     from kb.search.index import Index

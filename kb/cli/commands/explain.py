@@ -10,7 +10,7 @@ from kb.cli.options import JSON, NAME, both
 from kb.cli.session import Session
 from kb.concepts.vocabulary import ALIAS_STATUS
 from kb.language.text import Bilingual
-from kb.snapshot.store import Match
+from kb.snapshot.lookup import Match
 
 
 def command(
