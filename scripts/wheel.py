@@ -38,14 +38,18 @@ RUNS = (
 )
 """Commands, and what they have to show."""
 INSIDE = """
+import sqlite3
 import sys
 import kb
 from kb.paths import PACKAGE, shipped_data
 from kb.search.reading import read_query
+from kb.snapshot.life import SCHEMA
 assert not [path for path in sys.path if path.startswith(sys.argv[1])], sys.path
 assert PACKAGE.is_relative_to(sys.prefix), PACKAGE
 assert shipped_data() == PACKAGE / "data", shipped_data()
 assert (PACKAGE / "py.typed").is_file()
+with sqlite3.connect(shipped_data() / "concepts.sqlite") as made:
+    assert made.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() == (SCHEMA,)
 with kb.open() as base:
     assert len(base) > 100, len(base)
     assert read_query(base.store, "straining").text == "straining"  # an English word, which is data
@@ -82,7 +86,7 @@ def check_files(sdist: Path, through: Path, direct: Path) -> None:
     expect_same("the sdist", packed - {"PKG-INFO"}, known - LEFT_OUT)
     expect_same("the wheel from the sdist", _contents(through), _contents(direct))
     expected = {name for name in known if name.startswith("kb/")}
-    expected |= {f"kb/{name}" for name in known if name.startswith("data/")}
+    expected |= {f"kb/{name}" for name in known if name.startswith("data/")} | {"kb/data/concepts.sqlite"}
     expect_same("the wheel", {name for name, _ in _contents(direct) if ".dist-info/" not in name}, expected)
 
 

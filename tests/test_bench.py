@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-
 from bench import Case, Run, python, ratio_of, run, tldr_case, world
 from big import make
+from conftest import ROOT
 
 SHIPPED = (ROOT / "data" / "concepts.yaml").read_text("utf-8").count("\n- id: ")
 

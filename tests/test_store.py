@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from build_snapshot import make
 
 import kb.files
 import kb.snapshot.life
@@ -101,6 +102,23 @@ def test_after_a_change_the_older_snapshot_is_used(
     assert opened().find("亚当").id == "adam"
     own.write_text(before, encoding="utf-8")
     assert not opened().resolve("亚当")
+
+
+def test_the_first_command_after_an_installation_compiles_nothing(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    own.rename(shipped / "concepts.yaml")
+    make(shipped / "concepts.yaml", shipped / "concepts.sqlite")
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("- id: adam\n  aliases: {zh: [亚当]}\n", encoding="utf-8")
+    monkeypatch.setattr("kb.snapshot.life.shipped_data", lambda: shipped)
+    monkeypatch.setattr("kb.snapshot.life._compiled", None)
+    assert len(open_store([shipped / "concepts.yaml"], tmp_path / "cache")) == 11
+    assert open_store([shipped / "concepts.yaml", overlay], tmp_path / "cache").find("亚当").id == "adam"
+    with pytest.raises(TypeError):  # it is of no use to another knowledge base
+        open_store([overlay], tmp_path / "cache")
 
 
 def test_an_older_snapshot_of_another_version_is_not_used(opened: Callable[[], Store], own: Path) -> None:

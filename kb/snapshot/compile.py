@@ -62,7 +62,7 @@ def surface_rows(concept: Concept, known: Mapping[str, Sounds]) -> Iterator[tupl
         if "《" in text:
             yield fold(text), concept.id, text, "title"
     for text in (concept.name.zh, *concept.aliases.get("zh", ())):
-        for key, status in known[text] if text in known else sounds(text):
+        for key, status in sorted(known[text] if text in known else sounds(text)):
             yield key, concept.id, text, status
 
 

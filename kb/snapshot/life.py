@@ -22,6 +22,7 @@ from kb import __version__, files
 from kb.errors import KbError, Way
 from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.language.text import Bilingual
+from kb.paths import shipped_data
 
 if TYPE_CHECKING:
     from kb.concepts.source import Source
@@ -199,7 +200,8 @@ def _build(path: Path, paths: Sequence[Path], where: str, *, anew: bool) -> Open
     read = _read(paths)
     sources = [Source(path, content.data) for path, content in zip(paths, read.contents, strict=True)]
     meta = {"schema": SCHEMA, "stamp": read.stamp, "source": read.digest, "where": where}
-    connection = (None if anew else _updated(path, sources, meta)) or _compiled(sources, meta)
+    older = [] if anew else [path, *_shipped(paths)]
+    connection = next(filter(None, (_updated(each, sources, meta) for each in older)), None) or _compiled(sources, meta)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path)
@@ -207,6 +209,12 @@ def _build(path: Path, paths: Sequence[Path], where: str, *, anew: bool) -> Open
     except OSError:  # the cache cannot be written: it lives in memory, for this command
         return connection, None
     return connection, path
+
+
+def _shipped(paths: Sequence[Path]) -> list[Path]:
+    """The snapshot of the shipped entries, which an installed kb has, where these are among the sources."""
+    folder = shipped_data()
+    return [folder / "concepts.sqlite"] if (folder / "concepts.yaml").absolute() in paths else []
 
 
 def _compiled(sources: Sequence[Source], meta: dict[str, str]) -> sqlite3.Connection:
@@ -218,7 +226,7 @@ def _compiled(sources: Sequence[Source], meta: dict[str, str]) -> sqlite3.Connec
 
 
 def _updated(path: Path, sources: Sequence[Source], meta: dict[str, str]) -> sqlite3.Connection | None:
-    """The older snapshot of the same files, brought to their present state; None where it is missing or damaged."""
+    """An older snapshot, brought to the present state of the sources; None where it is missing or damaged."""
     from kb.snapshot.update import update
 
     try:
