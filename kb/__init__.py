@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from kb.concepts.model import Concept, Link, Source
     from kb.errors import KbError
     from kb.language.text import Bilingual
+    from kb.search.hybrid import Answer, Hit
 
 _HOMES = {
     "open": "kb.base",
     "KnowledgeBase": "kb.base",
     "KbError": "kb.errors",
+    "Answer": "kb.search.hybrid",
+    "Hit": "kb.search.hybrid",
     "Concept": "kb.concepts.model",
     "Link": "kb.concepts.model",
     "Source": "kb.concepts.model",
     "Bilingual": "kb.language.text",
 }
-__all__ = ["Bilingual", "Concept", "KbError", "KnowledgeBase", "Link", "Source", "open"]
+__all__ = ["Answer", "Bilingual", "Concept", "Hit", "KbError", "KnowledgeBase", "Link", "Source", "open"]
 
 
 def __getattr__(name: str) -> Any:

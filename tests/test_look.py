@@ -23,12 +23,15 @@ from kb.language.prose import chinese, sentences
 from kb.language.surface import fold, strip_tones
 from kb.language.text import Bilingual
 from kb.language.words import words
+from kb.search.hybrid import Hit, Served
+from kb.search.similar import Near, Neighbour
 from kb.show.card import Style, render_brief, render_card
-from kb.show.hits import headline
+from kb.show.hits import headline, render_hits, render_near
 from kb.show.narrow import install, narrow, narrow_text
 from kb.show.plain import escaped, one_line, printable
 from kb.show.rows import plain_rows, render_rows
 from kb.show.wrap import wrap
+from kb.snapshot.lookup import Match
 from kb.snapshot.store import Row, open_store
 
 
@@ -344,3 +347,18 @@ def test_any_name_gets_an_answer(
     shown = capsys.readouterr().err
     assert shown.startswith("kb: no concept named" if query.strip() else "kb: an empty name")
     assert "\x00" not in shown
+
+
+def test_a_link_in_a_summary_shows_its_text_wherever_that_is_shown() -> None:
+    row = Row(
+        "x", "concept", (), Bilingual("X", "某"), Bilingual("It uses [[adam|Adam]].", "用到 [[adam|Adam]]。"), None
+    )
+    hit = Hit(row, 1.0, {}, exact=True, weak=False)
+    near = Near(Match("y", "Y", "name", row.name), [Neighbour(row, 0.5, ("uses",))], Served())
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render_rows([row], ("en", "zh"), console))
+    console.print(*render_hits([hit], ("en", "zh"), console), *render_near(near, ("en", "zh"), console))
+    shown = console.export_text()
+    assert shown.count("It uses Adam.") == 3
+    assert shown.count("用到 Adam。") == 2
+    assert "[[" not in shown

@@ -86,7 +86,7 @@ def test_ctrl_c_stops_a_running_demo_and_shows_the_cursor(tmp_path: Path) -> Non
         assert b"Traceback" not in terminal.seen
 
 
-@pytest.mark.parametrize(("columns", "last"), [(80, "doctor -L zh"), (120, "doctor")])
+@pytest.mark.parametrize(("columns", "last"), [(50, "model info"), (80, "doctor -L zh"), (120, "doctor")])
 def test_no_table_reaches_past_the_edge(columns: int, last: str, tmp_path: Path, shared_cache: Path) -> None:
     tables = ["list", "list -L zh", "demo --list", "demo --list -L zh", "model list", "model list -L zh", last]
     line = "; ".join(f"kb {table} 2>/dev/null; echo END {table}" for table in tables)

@@ -14,7 +14,7 @@ from rich.text import Text
 from kb.concepts.vocabulary import AREAS, RELATIONS, TYPES
 from kb.language import wiki
 from kb.language.text import Bilingual, Language
-from kb.show.plain import one_line, printable
+from kb.show.plain import one_line, printable, prose
 from kb.show.wrap import wrap
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def render_card(card: Card, style: Style) -> RenderableType:
 def render_brief(card: Card, style: Style) -> RenderableType:
     """Names and summary only."""
     parts: list[RenderableType] = [*_note(style)]
-    parts += [Flow(Text(printable(card["summary"][language]))) for language in style.languages]
+    parts += [Flow(Text(prose(card["summary"][language]))) for language in style.languages]
     return _frame(card, style, Group(*parts))
 
 
@@ -145,7 +145,7 @@ def _frame(card: Card, style: Style, content: RenderableType) -> RenderableType:
 
 
 def _prose(card: Card, language: Language) -> Iterator[RenderableType]:
-    yield Flow(Text(printable(wiki.plain(card["summary"][language])), style="bold"))
+    yield Flow(Text(prose(card["summary"][language]), style="bold"))
     if card["body"]:
         yield Text()
         yield Flow(_linked(card["body"][language], card, language))
@@ -254,4 +254,4 @@ def _demo(card: Card, languages: tuple[Language, ...]) -> Iterator[RenderableTyp
     yield Text.assemble((label, "magenta"), "  ", (f"kb demo {card['demo']}", "bold green"))
     if card["demo_shows"]:
         for language in languages:
-            yield Flow(Text(printable(wiki.plain(card["demo_shows"][language])), style="dim"), indent=2)
+            yield Flow(Text(prose(card["demo_shows"][language]), style="dim"), indent=2)

@@ -1,4 +1,4 @@
-"""Search results: both names and the summary."""
+"""Search results, and neighbours in meaning: both names and the summary."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from kb.concepts.vocabulary import RELATIONS
 from kb.language.text import Bilingual, Language
 from kb.search.hybrid import Hit
-from kb.show.card import WIDEST, Flow
-from kb.show.plain import one_line, printable
+from kb.search.similar import Near
+from kb.show.card import INVERSES, WIDEST, Flow
+from kb.show.plain import one_line, prose
 from kb.snapshot.store import Row
 
 PARTS = {
@@ -28,11 +30,21 @@ def render_hits(
     for rank, hit in enumerate(hits, 1):
         yield headline(rank, hit.row, languages[0], dim=hit.weak)
         for language in languages:
-            yield Flow(Text(printable(hit.row.summary.of(language)), style="dim" if hit.weak else ""), indent=4)
+            yield Flow(Text(prose(hit.row.summary.of(language)), style="dim" if hit.weak else ""), indent=4)
         if explain:
             shown = [f"{PARTS[part].of(languages[0])} {value:.3g}" for part, value in hit.parts.items()]
             exact = [Bilingual("exact name", "名称完全一致").of(languages[0])] * hit.exact
             yield Text("    " + " · ".join([*exact, *shown, f"= {hit.score:.3g}"]), style="dim")
+
+
+def render_near(found: Near, languages: tuple[Language, ...], console: Console) -> Iterator[RenderableType]:
+    """Neighbours in meaning, the nearest first, each with its similarity and the relations that already link it."""
+    console.width = min(console.width, WIDEST)
+    for rank, (row, score, relations) in enumerate(found, 1):
+        said = [(RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]).of(languages[0]) for rel in relations]
+        yield headline(rank, row, languages[0]).append("  " + " · ".join([f"{score:.2f}", *said]), style="dim")
+        for language in languages:
+            yield Flow(Text(prose(row.summary.of(language))), indent=4)
 
 
 def headline(rank: int, row: Row, language: Language, *, dim: bool = False) -> Text:

@@ -7,11 +7,17 @@ import re
 import sys
 
 from kb.language.hidden import HIDDEN, visible
+from kb.language.wiki import plain
 
 
 def printable(text: str) -> str:
     """The text without what a terminal would act on and no reader sees; line breaks and tabs stay."""
     return text if text.isascii() and text.isprintable() else visible(text)
+
+
+def prose(text: str) -> str:
+    """The printable text without the marks of its links."""
+    return printable(plain(text))
 
 
 def one_line(text: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from kb.concepts.vocabulary import TYPES
 from kb.language.text import Language
-from kb.show.plain import one_line
+from kb.show.plain import one_line, prose
 from kb.snapshot.store import Row
 
 
@@ -20,8 +20,8 @@ def plain_rows(rows: Sequence[Row], languages: Sequence[Language]) -> str:
     return "\n".join("\t".join(map(one_line, line)) for line in lines)
 
 
-def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: Console) -> Text:
-    """One line a concept, in columns."""
+def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: Console) -> RenderableType:
+    """One line a concept, in columns, cut at the edge of the terminal."""
     first = languages[0]
     names = [one_line(row.name.of(first)) for row in rows]
     others = [
@@ -34,10 +34,10 @@ def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: C
     for row, *cells in zip(rows, names, others, kinds, strict=True):
         for cell, width, style in zip(cells, widths, ("bold cyan", "cyan", "magenta"), strict=True):
             text.append(_fit(cell, width) + "  ", style=style)
-        text.append(_fit(one_line(row.summary.of(first)), room) if room > 20 else "", style="dim")
+        text.append(_fit(one_line(prose(row.summary.of(first))), room) if room > 20 else "", style="dim")
         text.append("\n")
     text.rstrip()
-    return text
+    return Group(text)  # by itself it would be wrapped, whatever it says
 
 
 def _fit(text: str, width: int) -> str:
