@@ -337,6 +337,7 @@ LINES = {
 """What is typed, and what runs then."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_a_shell_goes_on_from_what_was_typed(name: str, tmp_path: Path) -> None:

@@ -217,6 +217,7 @@ def lean() -> LeanEncoder:
     return LeanEncoder(FOLDER, "cpu")
 
 
+@pytest.mark.slow
 def test_torch_alone_says_what_onnx_runtime_says(encoder: OnnxEncoder, lean: LeanEncoder) -> None:
     texts = [text for pair in PAIRS for text in pair] + LINES["odd"] + ["", "x " * 700]
     vectors = lean.encode(texts)

@@ -270,6 +270,7 @@ def test_a_demo_says_where_its_claim_is_none(tmp_path: Path) -> None:
 # Ejected: one file
 
 
+@pytest.mark.slow
 def test_an_ejected_demo_runs_with_nothing_beside_it(tmp_path: Path) -> None:
     path = small(tmp_path / "demos")
     alone = tmp_path / "alone" / "mine.py"
