@@ -40,7 +40,8 @@ from kb.search.kept import quantize  # noqa: E402
 from kb.search.side import open_semantic  # noqa: E402
 from kb.snapshot.compile import words_of  # noqa: E402
 from kb.snapshot.store import Store  # noqa: E402
-from kb.snapshot.update import TABLES, Change, write  # noqa: E402
+from kb.snapshot.tables import TABLES  # noqa: E402
+from kb.snapshot.update import Change, write  # noqa: E402
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 NOISE = 0.01

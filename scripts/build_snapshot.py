@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs with nothing installed
 
 from kb.concepts.source import Source  # noqa: E402  (the path comes first)
-from kb.snapshot.life import SCHEMA  # noqa: E402
+from kb.snapshot.tables import SCHEMA  # noqa: E402
 from kb.snapshot.update import update  # noqa: E402
 
 

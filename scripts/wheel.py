@@ -43,7 +43,7 @@ import sys
 import kb
 from kb.paths import PACKAGE, shipped_data
 from kb.search.reading import read_query
-from kb.snapshot.life import SCHEMA
+from kb.snapshot.tables import SCHEMA
 assert not [path for path in sys.path if path.startswith(sys.argv[1])], sys.path
 assert PACKAGE.is_relative_to(sys.prefix), PACKAGE
 assert shipped_data() == PACKAGE / "data", shipped_data()

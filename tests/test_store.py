@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +18,9 @@ import kb.snapshot.life
 from kb.cli.ways import way_out
 from kb.errors import KbError
 from kb.files import Content
-from kb.snapshot.life import KEPT, SCHEMA
+from kb.snapshot.life import KEPT
 from kb.snapshot.store import Store, open_store
+from kb.snapshot.tables import SCHEMA, TABLES
 
 
 @pytest.fixture
@@ -119,6 +121,11 @@ def test_the_first_command_after_an_installation_compiles_nothing(
     assert open_store([shipped / "concepts.yaml", overlay], tmp_path / "cache").find("亚当").id == "adam"
     with pytest.raises(TypeError):  # it is of no use to another knowledge base
         open_store([overlay], tmp_path / "cache")
+
+
+def test_other_tables_have_another_number() -> None:
+    """Where this fails, the tables have changed: count SCHEMA up, and write both down here."""
+    assert (SCHEMA.partition("-")[0], f"{zlib.crc32(TABLES.encode()):08x}") == ("9", "0e08771b")
 
 
 def test_an_older_snapshot_of_another_version_is_not_used(opened: Callable[[], Store], own: Path) -> None:

@@ -50,11 +50,11 @@ AREAS: dict[str, Bilingual] = {
 
 
 class Relation(NamedTuple):
-    """A directed link's wording: `X <says> Y`, and seen from Y, `Y <inverse says> X`."""
+    """A link's wording: `X <says> Y`, and from Y, `Y <inverse says> X`; one that goes both ways has one wording."""
 
     says: Bilingual
     inverse: str
-    inverse_says: Bilingual
+    inverse_says: Bilingual | None = None
 
 
 RELATIONS: dict[str, Relation] = {
@@ -70,12 +70,8 @@ RELATIONS: dict[str, Relation] = {
     "applied_to": Relation(Bilingual("is applied to", "应用于"), "served_by", Bilingual("served by", "常用方法")),
     "trained_by": Relation(Bilingual("is trained by", "训练方法"), "trains", Bilingual("trains", "用于训练")),
     "evaluated_by": Relation(Bilingual("is evaluated by", "评估指标"), "evaluates", Bilingual("evaluates", "用于评估")),
-    "alternative_to": Relation(
-        Bilingual("is an alternative to", "可替代"), "alternative_to", Bilingual("alternatives", "可替代")
-    ),
-    "contrasts_with": Relation(
-        Bilingual("contrasts with", "对比"), "contrasts_with", Bilingual("contrasts with", "对比")
-    ),
+    "alternative_to": Relation(Bilingual("is an alternative to", "可替代"), "alternative_to"),
+    "contrasts_with": Relation(Bilingual("contrasts with", "对比"), "contrasts_with"),
     "example_of": Relation(Bilingual("is an example of", "是其实例"), "has_example", Bilingual("examples", "实例")),
     "implemented_in": Relation(
         Bilingual("is implemented in", "实现于"), "implements", Bilingual("implements", "提供实现")
@@ -83,6 +79,12 @@ RELATIONS: dict[str, Relation] = {
     "mentions": Relation(Bilingual("mentions", "提及"), "mentioned_in", Bilingual("mentioned in", "被提及")),
 }
 """`mentions` is never written: it is derived from the `[[links]]` in the text."""
+LABELS = {relation.inverse: relation.inverse_says for relation in RELATIONS.values() if relation.inverse_says} | {
+    name: relation.says for name, relation in RELATIONS.items()
+}
+"""What a relation is called, in either direction: on cards, in lists of neighbours, in notes."""
+LEARN_FIRST, LEADS_TO = Bilingual("learn first", "先学"), Bilingual("leads to", "再学")
+"""What a card calls all that is to be learnt before a concept, and what it is learnt for; it shows no prerequisite."""
 
 WRITTEN_RELATIONS = tuple(name for name in RELATIONS if name != "mentions")
 WITH_REASON = ("prerequisite", "mitigates", "causes", "contrasts_with")

@@ -11,9 +11,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.panel import Panel
 from rich.text import Text
 
-from kb.concepts.vocabulary import AREAS, RELATIONS, TYPES
+from kb.concepts.vocabulary import AREAS, LABELS, LEADS_TO, LEARN_FIRST, TYPES
 from kb.language import wiki
 from kb.language.text import Bilingual, Language
+from kb.show.colours import LABEL, NAME, OTHER_NAME
 from kb.show.plain import one_line, printable, prose
 from kb.show.wrap import wrap
 
@@ -35,7 +36,6 @@ INWARD = (
     "has_kind", "has_variant", "has_part", "has_example", "used_by", "trains", "served_by", "evaluates",
     "mitigated_by", "caused_by", "reduced_by", "improved_by", "implements",
 )  # fmt: skip
-INVERSES = {relation.inverse: relation.inverse_says for relation in RELATIONS.values()}
 
 
 class Flow:
@@ -98,7 +98,7 @@ class Pairs:
         for label, text in self.rows:
             for i, line in enumerate(_lines(text, options, width)):
                 shown = set_cell_size("" if i else label, width)
-                yield Text.assemble((shown, "magenta"), line)
+                yield Text.assemble((shown, LABEL), line)
 
 
 def render_card(card: Card, style: Style) -> RenderableType:
@@ -135,9 +135,7 @@ def _frame(card: Card, style: Style, content: RenderableType) -> RenderableType:
     language = style.languages[0]
     en, zh = card["name"]["en"], card["name"]["zh"]
     names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
-    title = Text("  ").join(
-        Text(one_line(name), style="bold cyan" if i == 0 else "cyan") for i, name in enumerate(names)
-    )
+    title = Text("  ").join(Text(one_line(name), style=NAME if i == 0 else OTHER_NAME) for i, name in enumerate(names))
     facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
     facts += [str(card["year"])] if card["year"] else []
     subtitle = Text(" · ".join(dict.fromkeys(facts)), style="dim")
@@ -185,8 +183,7 @@ def _relations(card: Card, language: Language) -> Iterator[RenderableType]:
     pairs = Pairs()
     for rel in (*OUTWARD, *INWARD):
         if rel in groups:
-            label = RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]
-            pairs.rows.append((label.of(language), _names(groups[rel], language, with_reasons=rel in OUTWARD)))
+            pairs.rows.append((LABELS[rel].of(language), _names(groups[rel], language, with_reasons=rel in OUTWARD)))
     if pairs.rows:
         yield Text()
         yield pairs
@@ -214,12 +211,12 @@ def _paths(card: Card, language: Language) -> Iterator[RenderableType]:
         nearest = sorted(before, key=lambda step: step["distance"])[:SHOWN]
         steps = [Text(one_line(step["name"][language])) for step in before if step in nearest]
         path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
-        pairs.rows.append(("先学" if language == "zh" else "learn first", path))
+        pairs.rows.append((LEARN_FIRST.of(language), path))
     if after:
         names = [Text(one_line(step["name"][language])) for step in after[:SHOWN]]
         more = [Text(f"… +{len(after) - SHOWN}", style="dim")] * (len(after) > SHOWN)
         joined = Text("、" if language == "zh" else ", ").join(names + more)
-        pairs.rows.append(("再学" if language == "zh" else "leads to", joined))
+        pairs.rows.append((LEADS_TO.of(language), joined))
     if pairs.rows:
         yield Text()
         yield pairs
@@ -251,7 +248,7 @@ def _demo(card: Card, languages: tuple[Language, ...]) -> Iterator[RenderableTyp
         return
     yield Text()
     label = "演示" if languages[0] == "zh" else "demo"
-    yield Text.assemble((label, "magenta"), "  ", (f"kb demo {card['demo']}", "bold green"))
+    yield Text.assemble((label, LABEL), "  ", (f"kb demo {card['demo']}", "bold green"))
     if card["demo_shows"]:
         for language in languages:
             yield Flow(Text(prose(card["demo_shows"][language]), style="dim"), indent=2)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from kb.concepts.vocabulary import RELATIONS
+from kb.concepts.vocabulary import LABELS
 from kb.language.text import Bilingual, Language
 from kb.search.hybrid import Hit
 from kb.search.similar import Near
-from kb.show.card import INVERSES, WIDEST, Flow
+from kb.show.card import WIDEST, Flow
+from kb.show.colours import NAME, OTHER_NAME
 from kb.show.plain import one_line, prose
 from kb.snapshot.store import Row
 
@@ -41,7 +42,7 @@ def render_near(found: Near, languages: tuple[Language, ...], console: Console) 
     """Neighbours in meaning, the nearest first, each with its similarity and the relations that already link it."""
     console.width = min(console.width, WIDEST)
     for rank, (row, score, relations) in enumerate(found, 1):
-        said = [(RELATIONS[rel].says if rel in RELATIONS else INVERSES[rel]).of(languages[0]) for rel in relations]
+        said = [LABELS[rel].of(languages[0]) for rel in relations]
         yield headline(rank, row, languages[0]).append("  " + " · ".join([f"{score:.2f}", *said]), style="dim")
         for language in languages:
             yield Flow(Text(prose(row.summary.of(language))), indent=4)
@@ -52,6 +53,6 @@ def headline(rank: int, row: Row, language: Language, *, dim: bool = False) -> T
     en, zh = map(one_line, row.name)
     first, second = (zh, en) if language == "zh" else (en, zh)
     line = Text(f"{rank:>2}  ", style="dim")
-    line.append(first, style="dim" if dim else "bold cyan")
-    line.append(f"  {second}" if second != first else "", style="dim" if dim else "cyan")
+    line.append(first, style="dim" if dim else NAME)
+    line.append(f"  {second}" if second != first else "", style="dim" if dim else OTHER_NAME)
     return line

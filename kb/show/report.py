@@ -13,6 +13,7 @@ from rich.text import Text
 from kb.lab.runner import Demo, Report, Unfinished, Verdict
 from kb.language.text import Bilingual, Language
 from kb.show.card import Flow
+from kb.show.colours import NAME
 from kb.show.plain import one_line, printable
 
 VERDICTS = {
@@ -87,9 +88,7 @@ def render_demos(demos: Iterable[Demo], language: Language) -> Table:
     for i, column in enumerate(
         ("id", "演示" if language == "zh" else "demo", "论断" if language == "zh" else "claims", "CPU s")
     ):
-        table.add_column(
-            column, justify="right" if i > 1 else "left", no_wrap=i != 1, style="bold cyan" if i == 0 else ""
-        )
+        table.add_column(column, justify="right" if i > 1 else "left", no_wrap=i != 1, style=NAME if i == 0 else "")
     for demo in demos:
         table.add_row(
             demo.id,

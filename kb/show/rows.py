@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kb.concepts.vocabulary import TYPES
 from kb.language.text import Language
+from kb.show.colours import LABEL, NAME, OTHER_NAME
 from kb.show.plain import one_line, prose
 from kb.snapshot.store import Row
 
@@ -32,7 +33,7 @@ def render_rows(rows: Sequence[Row], languages: tuple[Language, ...], console: C
     room = console.width - sum(widths) - 6
     text = Text(no_wrap=True, overflow="crop")
     for row, *cells in zip(rows, names, others, kinds, strict=True):
-        for cell, width, style in zip(cells, widths, ("bold cyan", "cyan", "magenta"), strict=True):
+        for cell, width, style in zip(cells, widths, (NAME, OTHER_NAME, LABEL), strict=True):
             text.append(_fit(cell, width) + "  ", style=style)
         text.append(_fit(one_line(prose(row.summary.of(first))), room) if room > 20 else "", style="dim")
         text.append("\n")

@@ -18,16 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kb import __version__, files
+from kb import files
 from kb.errors import KbError, Way
 from kb.files import Content, State, read_named, state_of, sweep, write
 from kb.language.text import Bilingual
 from kb.paths import shipped_data
+from kb.snapshot.tables import SCHEMA
 
 if TYPE_CHECKING:
     from kb.concepts.source import Source
 
-SCHEMA = f"9-{__version__}"
 SETTLED = 2_000_000_000
 """Nanoseconds after which a change of a file shows in its times, on every file system."""
 KEPT = 8

@@ -22,28 +22,9 @@ from kb.concepts.model import Concept, Link
 from kb.concepts.source import Entry, Source, check_entries, load, make_concept, merge
 from kb.language.text import Bilingual
 from kb.snapshot.compile import Sounds, Words, card_row, surface_rows, words_of
+from kb.snapshot.tables import TABLES
 
 _THESE = "(SELECT value FROM json_each(?))"
-TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE block (digest TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE card (
-    place INTEGER PRIMARY KEY, state TEXT NOT NULL, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, areas TEXT NOT NULL,
-    name_en TEXT NOT NULL, name_zh TEXT NOT NULL, summary_en TEXT NOT NULL, summary_zh TEXT NOT NULL,
-    demo TEXT, passages TEXT NOT NULL, json TEXT NOT NULL
-);
-CREATE TABLE edge (
-    id TEXT, rel TEXT, target TEXT, why_en TEXT, why_zh TEXT, kind TEXT NOT NULL, place INTEGER NOT NULL,
-    PRIMARY KEY (id, rel, target)
-) WITHOUT ROWID;
-CREATE TABLE surface (
-    key TEXT, id TEXT, status TEXT, text TEXT NOT NULL, PRIMARY KEY (key, id, status)
-) WITHOUT ROWID;
-CREATE TABLE word (
-    text TEXT PRIMARY KEY, name INTEGER NOT NULL, prose INTEGER NOT NULL, ask INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE VIRTUAL TABLE lexical USING fts5 (names, summary, asks, body, content = '', tokenize = 'porter unicode61');
-"""
 
 
 class Change(NamedTuple):

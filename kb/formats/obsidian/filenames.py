@@ -1,4 +1,8 @@
-"""Note names that every file system and Obsidian accept, and that links can reach."""
+"""Note names that every file system and Obsidian accept, and that links can reach.
+
+Which of a concept's names it is, and what tells two alike apart, `export` decides; it also renames the notes of vaults
+that are there already.
+"""
 
 from __future__ import annotations
 
