@@ -102,16 +102,20 @@ def _kind(param: TyperArgument | TyperOption, context: Context) -> Text:
     return text
 
 
-def _about(param: TyperArgument | TyperOption, context: Context) -> Columns:
+def _about(param: TyperArgument | TyperOption, context: Context) -> RenderableType:
     """What a parameter is for, its default, and whether it is required."""
     language: Language = context.obj.language
-    about: list[RenderableType] = [_marked(text)] if (text := of(param.help, language)) else []
+    about = [_marked(text)] if (text := of(param.help, language)) else []
     default = param._extract_default_help_str(ctx=context)
     if default is not None and param.show_default:
         said = param._get_default_string(ctx=context, show_default_is_str=False, default_value=default)
         about += [Text(_DEFAULT.of(language).format(said), style="dim")] if said else []
     about += [Text(_REQUIRED.of(language), style="dim red")] if param.required else []
-    return Columns(about)
+    if language == "en":
+        return Columns(about)
+    from kb.show.card import Flow
+
+    return Flow(Text(" ").join(about))  # Chinese has no spaces at which rich would break a line
 
 
 def _commands(group: TyperGroup, context: Context) -> Table:

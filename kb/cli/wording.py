@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from typing import TYPE_CHECKING
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -25,8 +24,6 @@ _HELP = {
         "显示指定 shell 的补全脚本，供复制或修改。"
     ),
 }
-NARROW = 20
-"""Columns that a help text has beside its option where the terminal is narrow."""
 _TYPES = {"str": "文本", "int": "整数", "int range": "整数", "path": "路径"}
 
 
@@ -37,7 +34,6 @@ def put(command: TyperCommand | TyperGroup, language: Language) -> None:
             param.help, param.metavar = of(param.help, language), of(param.metavar, language)
             if language == "zh":
                 _put_type(param)
-                param.help = _breakable(param.help or "")
     if language == "zh":
         command.options_metavar = "[选项]"
         if isinstance(command, TyperGroup):
@@ -53,20 +49,6 @@ def of(text: str | None, language: Language) -> str | None:
 def _put_type(param: TyperOption | TyperArgument) -> None:
     param.type = copy.copy(param.type)  # typer has one of a kind
     param.type.name = _TYPES.get(param.type.name, param.type.name)
-
-
-def _breakable(zh: str) -> str:
-    """A Chinese text with spaces where a narrow column may break the line; without any it would be cut off."""
-    broken = ""
-    for clause in filter(None, re.findall(r"[^，；、。：）]*[，；、。：）]*", zh)):
-        run = broken.rpartition(" ")[2]
-        broken += f" {clause}" if run and _width(run + clause) > NARROW else clause
-    return broken
-
-
-def _width(text: str) -> int:
-    """The columns that a text takes."""
-    return sum(1 + (c >= "\u2e80") for c in text)
 
 
 def write_usage(command: TyperCommand | TyperGroup, context: Context, formatter: HelpFormatter) -> None:

@@ -66,7 +66,7 @@ def lint(sources: Sequence[Path], demos: Collection[str] | None = None) -> Linte
         problems += [entry.problem(field, message) for field, message in found]
     pairs = list(sound.values())
     problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs)]
-    return Linted(entries, sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.field)))
+    return Linted(entries, sorted(set(problems)))
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:
