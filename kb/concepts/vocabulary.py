@@ -62,6 +62,7 @@ RELATIONS: dict[str, Relation] = {
     "part_of": Relation(Bilingual("is part of", "是其组成部分"), "has_part", Bilingual("parts", "组成部分")),
     "variant_of": Relation(Bilingual("is a variant of", "是其变体"), "has_variant", Bilingual("variants", "变体")),
     "uses": Relation(Bilingual("uses", "使用"), "used_by", Bilingual("used by", "被用于")),
+    # cards show all that is to be learnt before instead, see LEARN_FIRST
     "prerequisite": Relation(Bilingual("needs first", "先修"), "leads_to", Bilingual("leads on to", "学完可学")),
     "mitigates": Relation(Bilingual("mitigates", "缓解"), "mitigated_by", Bilingual("mitigated by", "缓解方法")),
     "causes": Relation(Bilingual("causes", "导致"), "caused_by", Bilingual("caused by", "成因")),

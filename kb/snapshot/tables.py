@@ -27,4 +27,4 @@ CREATE TABLE word (
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE lexical USING fts5 (names, summary, asks, body, content = '', tokenize = 'porter unicode61');
 """
-"""`kb.snapshot.update` fills them, `kb.snapshot.store` and `kb.snapshot.lookup` read them."""
+"""`kb.snapshot.update` fills them with the rows of `kb.snapshot.compile`; `store` and `lookup` read them."""

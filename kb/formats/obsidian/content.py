@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kb.concepts.vocabulary import RELATIONS, TYPES, WRITTEN_RELATIONS
+from kb.concepts.vocabulary import LABELS, TYPES, WRITTEN_RELATIONS
 from kb.formats.obsidian.note import ID_KEY, Properties
 from kb.language import wiki
 from kb.language.text import LANGUAGES, Bilingual, Language
@@ -122,7 +122,7 @@ def _relations(card: Card, language: Language, link: Link) -> list[str]:
         why = f" — {escape(edge['why'][language])}" if edge["why"] else ""
         name = names[edge["to"]][language]
         shown = _link_or_text(link, wiki.Span(name, edge["to"]))
-        lines.append(f"- {RELATIONS[edge['rel']].says.of(language)}: {shown}{why}")
+        lines.append(f"- {LABELS[edge['rel']].of(language)}: {shown}{why}")
     heading = Bilingual("Relations", "关系").of(language)
     return [f"## {heading}", "\n".join(lines)] if lines else []
 
