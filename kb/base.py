@@ -59,7 +59,7 @@ class KnowledgeBase:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.store, self.settings = store, settings
-        self._sides: dict[tuple[str, str], Semantic] = {}
+        self._sides: dict[tuple[str, str, str], Semantic] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -240,11 +240,12 @@ class KnowledgeBase:
         return build_graph(self)
 
     def _semantic(self, model: str, device: str, notify: Notify | None) -> Semantic:
-        """The encoder and its vectors, opened once for each model and device."""
+        """The encoder and its vectors, opened once for each model, device and state of the entries."""
         from kb.search.side import open_semantic
 
-        asked = model or self.settings.model, device or self.settings.device
+        model, device = model or self.settings.model, device or self.settings.device
         with self._lock:
+            asked = model, device, self.store.meta("passages")
             if asked not in self._sides:
-                self._sides[asked] = open_semantic(self.store, *asked, notify or (lambda done, total: None))
+                self._sides[asked] = open_semantic(self.store, model, device, notify or (lambda done, total: None))
             return self._sides[asked]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kb.concepts import blocks
 from kb.concepts.blocks import cut, read_block
 from kb.concepts.source import Source, load, read_entries
 from kb.errors import KbError
+from kb.snapshot.life import Opened
 from kb.snapshot.store import open_store
 from kb.snapshot.update import update
 
@@ -67,6 +69,8 @@ def repeating(number: int) -> str:
     return entry(f"x{number}") + f"  asks: {{en: [&long {'x' * 2000}{', *long' * 15}]}}\n"
 
 
+ALIASES = ["en: [Another]", "zh: [梯度下降法, 特度下降法]", "zh: [特度下降法]"]
+"""Two of which sound alike."""
 CHANGES = st.one_of(
     st.tuples(
         st.just("change"), st.integers(0, len(ENTRIES) - 1), st.sampled_from(["Verily", "[[adam]]", "GRU", "梯度"])
@@ -75,7 +79,11 @@ CHANGES = st.one_of(
     st.tuples(
         st.just("add"), st.integers(0, 3), st.sampled_from([f"{{rel: uses, to: {id}}}" for id in (*IDS, "x1", "x2")])
     ),
-    st.tuples(st.just("lay"), st.integers(0, len(ENTRIES) - 1), st.sampled_from(["en: [Another]", "zh: [另一名称]"])),
+    st.tuples(
+        st.just("lay"),
+        st.integers(0, len(ENTRIES) - 1),
+        st.sampled_from(ALIASES),
+    ),
 )
 
 
@@ -134,13 +142,20 @@ WHOLE = {
     "a directive": f"%YAML 1.1\n---\n{entry('a')}",
     "entries after a line that YAML alone breaks": f"{entry('a')}  demo: x\u2028- id: b\n".replace("\u2028", "\x85"),
     "a quoted text that looks like an entry": entry("a", "one\n- id: b\n  two"),
+    "a list that is indented": entry("a").replace("\n", "\n  ").replace("- id", "  - id", 1),
+    "a list in flow style behind a space": " [{id: a, type: task, name: {en: A, zh: 甲}, summary: {en: S, zh: 一}}]",
+    "a mapping behind a space": " just: text\n",
+    "an entry behind a break of YAML's own": "# mine\r" + entry("b").replace("\n", "\r") + "\n" + entry("a"),
+    "a head that is not UTF-8": b"# \xff\n" + entry("a").encode(),
+    "a head with a control character": "# \x1b\n" + entry("a"),
+    "a head with a key behind a break": "# c\u2028foo: x\n" + entry("a"),
     "an entry below its dash": entry("a").replace("- id", "-\n  id"),
 }
 
 
 @pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE.keys())
-def test_a_file_that_cannot_be_cut_is_read_as_a_whole(text: str) -> None:
-    file = Source(Path("c.yaml"), text.encode())
+def test_a_file_that_cannot_be_cut_is_read_as_a_whole(text: str | bytes) -> None:
+    file = Source(Path("c.yaml"), text if isinstance(text, bytes) else text.encode())
     try:
         concepts = [concept.id for concept in load([file])]
     except KbError as error:
@@ -180,6 +195,74 @@ def test_blocks_hold_what_the_file_holds(mark: str, end: str) -> None:
     assert [found and found.values for found in read] == [found.values for found in read_entries(file)[0]]
 
 
+def test_of_two_names_that_sound_alike_the_one_that_stays_is_still_heard() -> None:
+    one = entry("a") + "  aliases: {zh: [梯度下降法, 特度下降法]}\n"
+    db = compiled(source(one))
+    less = source(one.replace("梯度下降法, ", ""))
+    update(db, [less], {})
+    assert content(db) == content(compiled(less))
+
+
+def test_places_do_not_grow_with_what_is_gone() -> None:
+    db = compiled(source(*ENTRIES))
+    for round in range(6):
+        update(db, [source(*(entry(f"x{number}-{round}") for number in range(4)))], {})
+    assert db.execute("SELECT max(place) FROM card").fetchone() <= (len(ENTRIES),)
+    assert db.execute("SELECT value FROM meta WHERE key = 'size'").fetchone() == ("4",)
+
+
+def test_concepts_that_match_alike_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(entry(f"c{number}") for number in (5, 6, 7)), encoding="utf-8")
+    open_store([own], tmp_path / "cache")
+    own.write_text("".join(entry(f"c{number}") for number in range(1, 8)), encoding="utf-8")
+    store = open_store([own], tmp_path / "cache")
+    assert list(store.ranked('"what"', (1, 1, 1, 1), 3)) == ["c1", "c2", "c3"]
+
+
+def test_a_snapshot_whose_cards_say_something_else_is_not_used_after_a_change(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(ENTRIES), encoding="utf-8")
+    path = open_store([own], tmp_path / "cache").path
+    assert path is not None
+    path.write_bytes(path.read_bytes().replace(b'"alias_status"', b'"amias_status"'))
+    own.write_text("".join(ENTRIES[1:]), encoding="utf-8")
+    assert open_store([own], tmp_path / "cache").card(IDS[3])["alias_status"] is not None
+
+
+def test_threads_that_find_the_same_damage_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(ENTRIES), encoding="utf-8")
+    path = open_store([own], tmp_path / "cache").path
+    assert path is not None
+    path.write_bytes(path.read_bytes().replace(b'{"id":', b'}"id":'))
+    store = open_store([own], tmp_path / "cache")
+    built = []
+    again = store._rebuild
+
+    def build() -> Opened:
+        built.append(1)
+        return again()
+
+    monkeypatch.setattr(store, "_rebuild", build)
+    with ThreadPoolExecutor(6) as pool:
+        assert [card["id"] for card in pool.map(store.card, IDS * 3)] == IDS * 3
+    assert built == [1]
+
+
+def test_where_a_damaged_snapshot_cannot_be_built_anew_the_error_says_why(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(ENTRIES), encoding="utf-8")
+    path = open_store([own], tmp_path / "cache").path
+    assert path is not None
+    path.write_bytes(path.read_bytes().replace(b'{"id":', b'}"id":'))
+    store = open_store([own], tmp_path / "cache")
+    own.write_text("- id: [\n", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(KbError, match="not YAML"):
+            store.card(IDS[0])
+
+
 def test_an_entry_keeps_its_place() -> None:
     db = compiled(source(*ENTRIES))
     for text in ("one", "two", "three"):
@@ -203,3 +286,17 @@ def test_a_damaged_snapshot_is_not_used_after_a_change(tmp_path: Path, damage: b
         assert {key: found[key] for key in expected if key != "meta"} == {
             key: expected[key] for key in expected if key != "meta"
         }
+
+
+def test_what_turns_out_to_be_damaged_is_not_built_from_itself(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(ENTRIES), encoding="utf-8")
+    store = open_store([own], tmp_path / "cache")
+    assert store.path is not None
+    expected = store.ranked('"gradient"', (1, 1, 1, 1), 5)
+    store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE lexical_data SET block = x'00' WHERE id > 10")
+    connection.close()
+    assert expected
+    assert open_store([own], tmp_path / "cache").ranked('"gradient"', (1, 1, 1, 1), 5) == expected

@@ -36,7 +36,7 @@ def way_out(error: KbError) -> Bilingual:
 
 def _worded(way: Way) -> Bilingual:
     said = re.sub(r'["$`\\!]', "", way.about)[:60]
-    note = way.note or Bilingual("", "")
+    note = Bilingual(*(" ".join(text.split()) for text in way.note or ("", "")))
     return Bilingual(
         *(
             WORDED[way.to]

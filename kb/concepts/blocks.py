@@ -12,7 +12,7 @@ from typing import NamedTuple
 import yaml
 
 from kb.concepts.nodes import compose
-from kb.concepts.source import Entry, Source, read_entry
+from kb.concepts.source import UNREADABLE, Entry, Source, read_entry
 
 _MARK = b"\xef\xbb\xbf"
 _BEGIN = re.compile(rb"^(?=- )", re.MULTILINE)
@@ -32,10 +32,20 @@ def cut(source: Source) -> list[Block] | None:
     import hashlib
 
     head, *pieces = _BEGIN.split(source.data.removeprefix(_MARK))
-    if _OUTSIDE.search(head):
+    if not _is_comment(head):
         return None
     name = source.path.name
     return [Block(name, piece, hashlib.blake2b(piece, digest_size=16).hexdigest()) for piece in pieces]
+
+
+def _is_comment(head: bytes) -> bool:
+    """Whether a text says nothing to YAML, however that breaks its lines."""
+    try:
+        text = head.decode()
+    except UnicodeDecodeError:
+        return False
+    lines = (line.lstrip(" ") for line in text.splitlines())
+    return not UNREADABLE.search(text) and all(line.startswith("#") or not line for line in lines)
 
 
 def read_block(block: Block) -> Entry | None:

@@ -17,7 +17,7 @@ from kb.errors import KbError, Way
 from kb.files import read_named
 from kb.language.text import Bilingual, short
 
-_UNREADABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+UNREADABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML allows in no text, unless it is written as an escape."""
 
 
@@ -98,7 +98,7 @@ def _compose(source: Source) -> yaml.Node | None:
     except UnicodeDecodeError as error:
         line = source.data.count(b"\n", 0, error.start) + 1
         raise KbError(Bilingual(f"{path}:{line}: not UTF-8", f"{path}:{line}：不是 UTF-8 编码")) from error
-    if odd := _UNREADABLE.search(text):
+    if odd := UNREADABLE.search(text):
         line, code = text.count("\n", 0, odd.start()) + 1, f"U+{ord(odd[0]):04X}"
         raise KbError(
             Bilingual(f"{path}:{line}: a control character, {code}", f"{path}:{line}：含控制字符 {code}"),

@@ -57,10 +57,11 @@ def surface_rows(concept: Concept, known: Mapping[str, Sounds]) -> Iterator[tupl
     Args:
         known: What is known of names from before.
     """
-    for text, status in concept.surfaces():
-        yield fold(text, titles=True), concept.id, text, status
-        if "《" in text:
-            yield fold(text), concept.id, text, "title"
+    named = [(fold(text, titles=True), status, text) for text, status in concept.surfaces()]
+    named += [(fold(text), "title", text) for _, _, text in named if "《" in text]
+    first = {(key, status): text for key, status, text in reversed(named)}
+    for (key, status), text in first.items():
+        yield key, concept.id, text, status
     for text in (concept.name.zh, *concept.aliases.get("zh", ())):
         for key, status in sorted(known[text] if text in known else sounds(text)):
             yield key, concept.id, text, status

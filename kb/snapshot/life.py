@@ -44,7 +44,7 @@ class Snapshot:
     def __init__(self, opened: Opened, rebuild: Callable[[], Opened]) -> None:
         self.connection, self.path = opened
         self._rebuild = rebuild
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Let go of the file; a query afterwards is an error."""
@@ -62,13 +62,19 @@ class Snapshot:
             except sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED and "decode" not in str(error):
                     raise
-                self.rebuild()
+                self.rebuild(self.connection)
                 return self.connection.execute(sql, values).fetchall()
 
-    def rebuild(self) -> None:
-        """Build a snapshot that turned out to be damaged anew."""
-        self.connection.close()
-        self.connection, self.path = self._rebuild()
+    def rebuild(self, damaged: sqlite3.Connection) -> None:
+        """Build a snapshot that turned out to be damaged anew, unless another thread has.
+
+        Raises:
+            KbError: the sources cannot be read or are wrong by now.
+        """
+        with self._lock:
+            if self.connection is damaged:
+                self.connection, self.path = self._rebuild()
+                damaged.close()
 
     def meta(self, key: str) -> str:
         """A value of the snapshot's own description: schema, stamp, source, where, passages."""
@@ -153,7 +159,7 @@ def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
             read = _read(paths)
             if meta["source"] == read.digest:
                 return (_restamp(connection, path, read.stamp) if read.stamp else connection), path
-    except (sqlite3.Error, KeyError):  # damaged: built anew
+    except (sqlite3.Error, KeyError, ValueError):  # damaged: built anew
         pass
     except KbError:
         connection.close()
@@ -235,7 +241,7 @@ def _updated(path: Path, sources: Sequence[Source], meta: dict[str, str]) -> sql
         if is_whole and ("schema", SCHEMA) in connection.execute("SELECT key, value FROM meta"):
             update(connection, sources, meta)
             return connection
-    except (OSError, ValueError, sqlite3.Error):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, sqlite3.Error):  # whatever its bytes mean
         pass
     return None
 

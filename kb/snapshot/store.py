@@ -59,6 +59,7 @@ class Store(Names):
     def _stored(self, id: str) -> dict[str, Any]:
         """What the card of a concept holds; where that cannot be read, the snapshot is built anew."""
         for is_last in (False, True):
+            asked = self.connection
             rows = self.query("SELECT json FROM card WHERE id = ?", (id,))
             if not rows:
                 raise KeyError(id)
@@ -68,7 +69,7 @@ class Store(Names):
             except ValueError:
                 if is_last:
                     raise
-                self.rebuild()
+                self.rebuild(asked)
         raise KeyError(id)
 
     def names(self, ids: Collection[str]) -> dict[str, dict[str, str]]:
@@ -102,7 +103,7 @@ class Store(Names):
         return Concept.from_json(self._stored(whole(id)))
 
     def __len__(self) -> int:
-        return int(self.query("SELECT count(*) FROM card")[0][0])
+        return self.size()
 
     def rows(self, ids: Sequence[str] | None = None) -> list[Row]:
         """Every concept, or those of some ids, by id, as a list shows it."""
@@ -134,8 +135,8 @@ class Store(Names):
         return [row for concept in self.concepts() for row in make_passages(concept)]
 
     def size(self) -> int:
-        """How many concepts there are, at most."""
-        return int(self.query("SELECT coalesce(max(place), 0) FROM card")[0][0])
+        """How many concepts there are."""
+        return int(self.meta("size"))
 
     def ranked(self, match: str, weights: Sequence[float], limit: int) -> dict[str, float]:
         """BM25 of the concepts that an FTS5 query matches, larger is better, best first.
@@ -143,10 +144,9 @@ class Store(Names):
         Args:
             weights: Of the columns names, summary, asks, body.
         """
-        sql = f"""SELECT id, score FROM (
-                      SELECT rowid AS place, -bm25(lexical, {", ".join(map(str, weights))}) AS score FROM lexical
-                      WHERE lexical MATCH ? ORDER BY score DESC LIMIT ?
-                  ) JOIN card USING (place) ORDER BY score DESC"""
+        sql = f"""SELECT id, -bm25(lexical, {", ".join(map(str, weights))}) AS score
+                  FROM lexical JOIN card ON card.place = lexical.rowid
+                  WHERE lexical MATCH ? ORDER BY score DESC, id LIMIT ?"""
         return dict(self.query(sql, (match, limit)))
 
     def count(self, match: str, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kb import __version__
 
-SCHEMA = f"9-{__version__}"
+SCHEMA = f"10-{__version__}"
 """Says which tables a snapshot has, and what stands in them. Count it up where either changes: a snapshot with another
 number is built anew, while one that is taken for another would fail or answer wrongly."""
 TABLES = """
@@ -20,7 +20,7 @@ CREATE TABLE edge (
     PRIMARY KEY (id, rel, target)
 ) WITHOUT ROWID;
 CREATE TABLE surface (
-    key TEXT, id TEXT, status TEXT, text TEXT NOT NULL, PRIMARY KEY (key, id, status)
+    key TEXT, id TEXT, status TEXT, text TEXT NOT NULL, PRIMARY KEY (key, id, status, text)
 ) WITHOUT ROWID;
 CREATE TABLE word (
     text TEXT PRIMARY KEY, name INTEGER NOT NULL, prose INTEGER NOT NULL, ask INTEGER NOT NULL

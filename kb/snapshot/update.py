@@ -126,13 +126,13 @@ def _everything(sources: Sequence[Source], states: Collection[str]) -> Change:
 
 
 def write(db: sqlite3.Connection, change: Change) -> None:
-    """Write what is different into the tables, all but `meta`."""
+    """Write what is different into the tables, all but what `meta` says of the sources."""
     places = dict(db.execute("SELECT id, place FROM card"))
     written = sorted(change.concepts, key=lambda changed: changed[0].id)
     outdated = [id for id in (*(concept.id for concept, _ in written), *change.gone) if id in places]
     known = _remove(db, outdated, places)
-    free = max(places.values(), default=0) + 1
-    numbers = itertools.count(free)
+    taken = set(places.values())
+    numbers = (place for place in itertools.count(1) if place not in taken)
     there = [(places.get(concept.id) or next(numbers), concept, state) for concept, state in written]
     words = {place: words_of(concept) for place, concept, _ in there}
     rows = ((place, state, *card_row(concept)) for place, concept, state in there)
@@ -146,6 +146,7 @@ def write(db: sqlite3.Connection, change: Change) -> None:
     db.executemany("INSERT OR IGNORE INTO block VALUES (?, ?)", change.blocks)
     db.execute("DELETE FROM edge")
     db.executemany("INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?)", _edge_rows(db, change))
+    db.execute("INSERT OR REPLACE INTO meta SELECT 'size', count(*) FROM card")
 
 
 def _remove(db: sqlite3.Connection, ids: Sequence[str], places: Mapping[str, int]) -> dict[str, Sounds]:

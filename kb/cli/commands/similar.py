@@ -8,6 +8,7 @@ import typer
 
 from kb.cli.options import COUNT, DEVICE, JSON, MODEL, NAME, both
 from kb.cli.session import Session
+from kb.show.plain import one_line
 
 
 def command(
@@ -33,4 +34,5 @@ def command(
     session.print(*render_near(found, session.languages, session.console))
     en = "near, and not linked yet" if not linked else "near"
     zh = "含义相近、尚无链接" if not linked else "含义相近"
-    session.note(f"{found.match.name.en}: {en}", f"{found.match.name.zh}：{zh}")
+    called = found.match.name
+    session.note(f"{one_line(called.en)}: {en}", f"{one_line(called.zh)}：{zh}")
