@@ -30,12 +30,10 @@ def compose(figures: Mapping[str, Figure], heading: str) -> Any:
     Raises:
         ValueError: a figure of an unknown kind; a defect of the demo.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     heights = [_height(figure) for figure in figures.values()] or [1.0]
     canvas = Canvas(figsize=(8, sum(heights) + 0.6), layout="constrained")
-    FigureCanvasAgg(canvas)
     canvas.suptitle(heading, fontsize=13, fontweight="bold")
     rows = canvas.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for row, (title, figure) in zip(rows, figures.items(), strict=True):

@@ -1,0 +1,215 @@
+"""What leaves the lab: a report in JSON, a demo as one file, and what its figures look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb.demos import _exam
+from kb.lab.eject import one_file
+from kb.lab.figures import compose
+from kb.lab.runner import Demo, Report, demo_named, judge, read_demo, run_demo
+
+DECLARED = """TITLE = {"en": "Short", "zh": "短"}
+CLAIMS = {
+    "trained loss <= 1 < worse": {"en": "it learns", "zh": "能学会"},
+    "parity same <= 0 < other": {"en": "s", "zh": "同"},
+}
+"""
+RUN = """
+def run(device="cpu", seed=0, steps=40):
+    yield 0.5, {"loss": 2.0}
+    return {"loss": seed, "worse": steps, "same": 0, "other": len(device)}, {"map": {"kind": "table"}}
+"""
+SITTING = '\nif __name__ == "__main__":\n    from _exam import sit\n\n    sit(run)\n'
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    path = tmp_path / "a_short_one.py"
+    path.write_text(DECLARED + RUN + SITTING, encoding="utf-8")
+    return read_demo(path)
+
+
+def test_what_a_demo_leaves_open_has_its_default(demo: Demo) -> None:
+    assert (demo.id, demo.steps, demo.cpu_seconds, demo.needs) == ("a-short-one", 40, 10.0, {})
+    assert (demo.title.en, demo.title.zh, demo.claims[0].says.zh) == ("Short", "短", "能学会")
+
+
+def test_what_a_demo_declares_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(DECLARED + 'CPU_SECONDS = 3\nNEEDS = {"x": "pip install x"}\n' + RUN, encoding="utf-8")
+    demo = read_demo(path)
+    assert (demo.cpu_seconds, demo.needs) == (3.0, {"x": "pip install x"})
+
+
+@pytest.mark.parametrize("missing", ["TITLE", "CLAIMS", "run"])
+def test_each_declaration_is_needed(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text((DECLARED + RUN).replace(f"{missing} = ", "X = ").replace(f"def {missing}(", "def x("), "utf-8")
+    with pytest.raises(ValueError, match=r"mine\.py: a demo declares TITLE, CLAIMS and run"):
+        read_demo(path)
+
+
+def test_a_rule_that_cannot_be_read_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text((DECLARED + RUN).replace("trained loss <=", "sometimes loss"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"mine\.py: .*sometimes"):
+        read_demo(path)
+
+
+def test_a_demo_gets_its_seed_its_steps_and_its_device(demo: Demo) -> None:
+    heard: list[Any] = []
+    report = run_demo(demo, seed=7, steps=3, listen=lambda *point: heard.append(point))
+    assert report.measured == {"loss": 7.0, "worse": 3.0, "same": 0.0, "other": 3.0}
+    assert (report.seed, report.steps, report.device) == (7, 3, "cpu")
+    assert heard == [(0.5, {"loss": 2.0})]
+    usual = run_demo(demo)
+    assert (usual.measured["loss"], usual.steps, usual.seed, usual.device) == (0.0, 40, 0, "cpu")
+
+
+def test_trained_claims_are_judged_from_the_usual_steps_on(demo: Demo) -> None:
+    assert [verdict.holds for verdict in run_demo(demo, steps=39).verdicts] == [None, True]
+    assert [verdict.holds for verdict in run_demo(demo, steps=40).verdicts] == [True, True]
+    assert [verdict.holds for verdict in run_demo(demo, steps=41).verdicts] == [True, True]
+
+
+def test_a_report_says_in_json_all_that_was_claimed_and_measured(demo: Demo) -> None:
+    measured = {"loss": 0.5, "worse": 2.0, "same": 0.0, "other": 4.0}
+    verdicts = tuple(judge(claim, measured, full=False) for claim in demo.claims)
+    report = Report(demo, "cuda:1", 3, 9, verdicts, measured, {}, 1.23456, 2.34567)
+    trained = {
+        "name": "loss",
+        "says": {"en": "it learns", "zh": "能学会"},
+        "kind": "trained",
+        "op": "<=",
+        "threshold": 1.0,
+    }
+    parity = {"name": "same", "says": {"en": "s", "zh": "同"}, "kind": "parity", "op": "<=", "threshold": 0.0}
+    assert report.to_json() == {
+        "demo": "a-short-one",
+        "title": {"en": "Short", "zh": "短"},
+        "device": "cuda:1",
+        "seed": 3,
+        "steps": 9,
+        "holds": True,
+        "claims": [
+            trained | {"value": 0.5, "control": "worse", "control_value": 2.0, "holds": None},
+            parity | {"value": 0.0, "control": "other", "control_value": 4.0, "holds": True},
+        ],
+        "measured": measured,
+        "cpu_seconds": 1.23,
+        "wall_seconds": 2.35,
+    }
+
+
+def test_an_ejected_demo_holds_its_experiment_and_the_exam_to_the_letter(demo: Demo) -> None:
+    text = one_file(demo)
+    experiment, _, rest = text.partition("# %% the exam\n\n\ndef _exam():\n")
+    assert experiment == DECLARED + RUN + "\n"
+    body, _, main = rest.rpartition('\n\nif __name__ == "__main__":\n')
+    lines = [line.strip() for line in Path(_exam.__file__).read_text("utf-8").splitlines() if line.strip()]
+    assert [line.strip() for line in body.splitlines() if line.strip()] == [*lines, "return sit"]
+    assert "\n\n\n" not in body.strip("\n"), "a function has no two empty lines"
+    assert main == "    sit = _exam()\n    sit(run)\n"
+
+
+def test_the_last_main_of_a_demo_is_where_it_sits_its_exam(demo: Demo) -> None:
+    quoted = 'EXAMPLE = """\nif __name__ == "__main__":\n    run()\n"""\n'
+    demo.path.write_text(DECLARED + quoted + RUN + SITTING, encoding="utf-8")
+    assert one_file(demo).startswith(DECLARED + quoted + RUN)
+
+
+@pytest.mark.parametrize("end", ["", '\nif __name__ == "__main__":\n    run()\n'])
+def test_a_demo_that_ends_without_its_exam_is_a_defect(demo: Demo, end: str) -> None:
+    demo.path.write_text(DECLARED + RUN + end, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"a_short_one\.py: a demo ends with its exam"):
+        one_file(demo)
+
+
+def test_every_shipped_demo_can_be_ejected() -> None:
+    assert "def _exam():" in one_file(demo_named("lstm"))
+
+
+# --- figures
+
+
+def tall(figure: dict[str, Any]) -> float:
+    """The height of a picture of one figure, in inches."""
+    return float(compose({"title": figure}, "heading").get_size_inches()[1])
+
+
+def images(count: int, **more: Any) -> dict[str, Any]:
+    return {"kind": "images", "images": [[[0, 1, 0], [1, 0, 1]]] * count, **more}
+
+
+def test_a_picture_is_as_high_as_what_it_shows() -> None:
+    table = {"kind": "table", "columns": ["a"]}
+    rows = [tall(table | {"rows": [["x"]] * n}) for n in (1, 2, 11)]
+    assert rows[1] > rows[0]
+    assert rows[2] - rows[0] == pytest.approx(10 * (rows[1] - rows[0]))
+    assert tall(images(8)) == tall(images(1, columns=8)) < tall(images(9)) < tall(images(9, columns=2))
+    assert tall(images(8)) < tall(images(8, titles="a" * 8)), "a title needs room"
+    curves = {"kind": "lines", "series": {"a": ([1], [1])}}
+    both = compose({"one": curves, "two": curves}, "heading").get_size_inches()[1]
+    assert tall(curves) < both < 2 * tall(curves), "the heading stands once"
+
+
+def test_images_stand_eight_a_row_where_nothing_else_is_asked() -> None:
+    for count, places in ((3, 3), (8, 8), (9, 16)):
+        assert len(compose({"title": images(count)}, "").subfigs[0].axes) == places
+
+
+def test_the_pixels_of_an_image_begin_at_its_corner() -> None:
+    (cell,) = compose({"title": images(1)}, "").subfigs[0].axes
+    assert cell.images[0].get_extent() == [0, 3, 2, 0]
+    assert not cell.axison
+    assert cell.get_title() == ""
+
+
+def test_boxes_of_what_is_true_and_of_what_is_found_differ() -> None:
+    boxes = [[(0, 0, 1, 1, "true cat"), (0, 0, 1, 1, "cat 0.9"), (0, 1, 1, 2, "true dog")]]
+    (cell,) = compose({"title": images(1, boxes=boxes)}, "").subfigs[0].axes
+    true, found, other = (line.get_color() for line in cell.lines)
+    assert true == other != found
+    assert [text.get_color() for text in cell.texts] == [true, found, true]
+    assert [text.get_position() for text in cell.texts] == [(0, 0), (0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("kind", ["lines", "scatter"])
+def test_tensors_in_a_list_are_drawn_as_numbers(kind: str) -> None:
+    import torch
+
+    series = {"a": ((torch.tensor(1.0), torch.tensor(2.0)), [torch.tensor(3.0), 4])}
+    drawn = compose({"title": {"kind": kind, "series": series}}, "").subfigs[0].axes[0]
+    (made,) = drawn.lines or drawn.collections
+    points = made.get_xydata() if kind == "lines" else made.get_offsets()
+    assert points.tolist() == [[1, 3], [2, 4]]
+    assert not drawn.spines["top"].get_visible() and not drawn.spines["right"].get_visible()
+    assert drawn.spines["left"].get_visible()
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        {"kind": "lines", "series": {"a": ([1], [1])}},
+        {"kind": "bars", "values": {"a": 1}},
+        {"kind": "heatmap", "values": [[1, 2]]},
+    ],
+)
+def test_an_axis_without_a_name_has_none(figure: dict[str, Any]) -> None:
+    drawn = compose({"title": figure}, "").subfigs[0].axes[0]
+    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("", "")
+
+
+def test_the_axes_of_a_heatmap_have_their_names() -> None:
+    drawn = compose({"t": {"kind": "heatmap", "values": [[1, 2]], "x": "key", "y": "query"}}, "").subfigs[0].axes[0]
+    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("key", "query")
+
+
+def test_bars_stand_in_their_order_from_the_top_with_their_values() -> None:
+    drawn = compose({"t": {"kind": "bars", "values": {"a": 0.123456, "b": 2}}}, "").subfigs[0].axes[0]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == ["b", "a"]
+    assert [text.get_text() for text in drawn.texts] == ["2", "0.123"]
