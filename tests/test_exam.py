@@ -347,6 +347,7 @@ def test_a_demo_that_raises_is_a_row_and_the_others_go_on(tmp_path: Path) -> Non
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("demos", "arguments", "code", "said"),
     [
