@@ -19,9 +19,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs with nothing installed
 
-from kb.concepts.source import Source  # noqa: E402  (the path comes first)
-from kb.snapshot.tables import SCHEMA  # noqa: E402
-from kb.snapshot.update import update  # noqa: E402
+from kb.concepts.source import Source
+from kb.snapshot.life import digest_of
+from kb.snapshot.tables import SCHEMA
+from kb.snapshot.update import update
 
 
 class SnapshotHook(BuildHookInterface):  # type: ignore[type-arg]  # its argument is of no use here
@@ -45,7 +46,8 @@ class SnapshotHook(BuildHookInterface):  # type: ignore[type-arg]  # its argumen
 def make(concepts: Path, target: Path) -> None:
     """Compile a concepts file into a snapshot; the same one for the same file."""
     connection = sqlite3.connect(":memory:")
-    update(connection, [Source.open(concepts)], {"schema": SCHEMA})
+    source = Source.open(concepts)
+    update(connection, [source], {"schema": SCHEMA, "source": digest_of([source.data])})
     target.write_bytes(connection.serialize())
 
 

@@ -117,7 +117,14 @@ def test_the_first_command_after_an_installation_compiles_nothing(
     overlay.write_text("- id: adam\n  aliases: {zh: [亚当]}\n", encoding="utf-8")
     monkeypatch.setattr("kb.snapshot.life.shipped_data", lambda: shipped)
     monkeypatch.setattr("kb.snapshot.life._compiled", None)
-    assert len(open_store([shipped / "concepts.yaml"], tmp_path / "cache")) == 11
+    with monkeypatch.context() as nothing_changed:
+        nothing_changed.setattr("kb.snapshot.life._build", None)
+        first = open_store([shipped / "concepts.yaml"], tmp_path / "cache")
+        assert len(first) == 11
+        assert first.path is not None
+        assert first.meta("where") in first.path.name
+        assert open_store([shipped / "concepts.yaml"], tmp_path / "cache").path == first.path
+        assert open_store([shipped / "concepts.yaml"], Path("/dev/null/none")).path is None
     assert open_store([shipped / "concepts.yaml", overlay], tmp_path / "cache").find("亚当").id == "adam"
     with pytest.raises(TypeError):  # it is of no use to another knowledge base
         open_store([overlay], tmp_path / "cache")

@@ -8,12 +8,11 @@ crash leaves the old one; where the cache cannot be written, it lives in memory 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,7 +94,7 @@ def open_snapshot(sources: Sequence[Path], cache: Path) -> tuple[Opened, Callabl
         raise KbError(gone, Bilingual("cd to one that is there", "请切换到存在的文件夹")) from error
     where = f"{zlib.crc32(repr(paths).encode('utf-8', 'surrogatepass')):08x}"  # the stamp tells two that share it apart
     path = cache / f"concepts-{SCHEMA}-{where}.sqlite"
-    opened = _open_fresh(path, paths)
+    opened = _open_fresh(path, paths) or _open_shipped(path, paths, where)
     return opened or _build(path, paths, where, anew=False), lambda: _build(path, paths, where, anew=True)
 
 
@@ -125,14 +124,18 @@ def _read(paths: Sequence[Path]) -> _Read:
     Raises:
         KbError: one of them cannot be read.
     """
-    import hashlib
-
     contents = [_read_source(path) for path in paths]
     now = time.time_ns()
     is_settled = all(content.state.changed < now - SETTLED for content in contents)
     stamp = _stamp(paths, [content.state for content in contents]) if is_settled else ""
-    named = b"\0".join(os.fsencode(path) + b"\0" + content.data for path, content in zip(paths, contents, strict=True))
-    return _Read(contents, stamp, hashlib.sha256(named).hexdigest())
+    return _Read(contents, stamp, digest_of(content.data for content in contents))
+
+
+def digest_of(sources: Iterable[bytes]) -> str:
+    """What tells the content of some files from any other."""
+    import hashlib
+
+    return hashlib.sha256(b"".join(b"%d:%s" % (len(data), data) for data in sources)).hexdigest()
 
 
 def _read_source(path: Path) -> Content:
@@ -158,7 +161,7 @@ def _open_fresh(path: Path, paths: Sequence[Path]) -> Opened | None:
                 return connection, path
             read = _read(paths)
             if meta["source"] == read.digest:
-                return (_restamp(connection, path, read.stamp) if read.stamp else connection), path
+                return _noted(connection, path, {"stamp": read.stamp}) if read.stamp else (connection, path)
     except (sqlite3.Error, KeyError, ValueError):  # damaged: built anew
         pass
     except KbError:
@@ -182,21 +185,40 @@ def _in_memory(image: bytes = b"") -> sqlite3.Connection:
     return connection
 
 
-def _restamp(connection: sqlite3.Connection, path: Path, stamp: str) -> sqlite3.Connection:
-    """Note the new time of unchanged sources; where that fails, they are hashed again next time."""
-    try:
-        copy = _in_memory(connection.serialize())
-        copy.execute("UPDATE meta SET value = ? WHERE key = 'stamp'", (stamp,))
-        copy.commit()
-        write(path, copy.serialize())
-    except (OSError, sqlite3.Error):
-        return connection
+def _open_shipped(path: Path, paths: Sequence[Path], where: str) -> Opened | None:
+    """What an installed kb brings, kept in the cache, where the sources are as they were shipped and nothing else."""
+    for shipped in _shipped(paths):
+        with suppress(sqlite3.Error, KeyError, ValueError):  # there is none, or it is damaged
+            connection, read = _open_file(shipped), _read(paths)
+            meta = dict(connection.execute("SELECT key, value FROM meta"))
+            if (meta["schema"], meta["source"]) == (SCHEMA, read.digest):
+                return _noted(connection, path, {"stamp": read.stamp, "where": where})
+            connection.close()
+    return None
+
+
+def _noted(connection: sqlite3.Connection, path: Path, about: dict[str, str]) -> Opened:
+    """A copy of a snapshot that says something else of itself, in the cache, or in memory where that is not written."""
+    copy = _in_memory(connection.serialize())
+    with copy:
+        copy.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", about.items())
     connection.close()
-    return copy
+    return copy, path if _kept(copy, path) else None
+
+
+def _kept(connection: sqlite3.Connection, path: Path) -> bool:
+    """Write a snapshot beside its place and rename it into it; False where the cache cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path)
+        write(path, connection.serialize())
+    except OSError:
+        return False
+    return True
 
 
 def _build(path: Path, paths: Sequence[Path], where: str, *, anew: bool) -> Opened:
-    """A snapshot of the sources as they are, made in memory and then written beside its place and renamed into it.
+    """A snapshot of the sources as they are, made in memory and kept in the cache.
 
     Args:
         anew: Whether nothing of an older one is used.
@@ -208,13 +230,7 @@ def _build(path: Path, paths: Sequence[Path], where: str, *, anew: bool) -> Open
     meta = {"schema": SCHEMA, "stamp": read.stamp, "source": read.digest, "where": where}
     older = [] if anew else [path, *_shipped(paths)]
     connection = next(filter(None, (_updated(each, sources, meta) for each in older)), None) or _compiled(sources, meta)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(path)
-        write(path, connection.serialize())
-    except OSError:  # the cache cannot be written: it lives in memory, for this command
-        return connection, None
-    return connection, path
+    return connection, path if _kept(connection, path) else None
 
 
 def _shipped(paths: Sequence[Path]) -> list[Path]:
