@@ -30,18 +30,18 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-from kb.base import open as open_base  # noqa: E402  (the path comes first)
-from kb.concepts.model import Concept  # noqa: E402
-from kb.encoder.models import open_encoder  # noqa: E402
-from kb.language.text import Bilingual  # noqa: E402
-from kb.search.hybrid import Semantic, search_all  # noqa: E402
-from kb.search.index import CHUNK, Index  # noqa: E402
-from kb.search.kept import quantize  # noqa: E402
-from kb.search.side import open_semantic  # noqa: E402
-from kb.snapshot.compile import words_of  # noqa: E402
-from kb.snapshot.store import Store  # noqa: E402
-from kb.snapshot.tables import TABLES  # noqa: E402
-from kb.snapshot.update import Change, write  # noqa: E402
+from kb.base import open as open_base
+from kb.concepts.model import Concept
+from kb.encoder.models import open_encoder
+from kb.language.text import Bilingual
+from kb.search.hybrid import Semantic, search_all
+from kb.search.index import CHUNK, Index
+from kb.search.kept import quantize
+from kb.search.side import open_semantic
+from kb.snapshot.compile import words_of
+from kb.snapshot.store import Store
+from kb.snapshot.tables import TABLES
+from kb.snapshot.update import Change, write
 
 FROZEN = ROOT / "tests" / "data" / "search_queries.jsonl"
 NOISE = 0.01

@@ -19,8 +19,8 @@ from types import ModuleType
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-from kb.cli import commands  # noqa: E402  (the path comes first)
-from kb.concepts.fields import header, json_schema  # noqa: E402
+from kb.cli import commands
+from kb.concepts.fields import header, json_schema
 
 
 def command_reference() -> str:

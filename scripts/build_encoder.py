@@ -44,8 +44,8 @@ from safetensors.numpy import save
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from kb.encoder.onnx import PREFIX  # noqa: E402  (the path comes first)
-from kb.encoder.tokenizer import MAX_TOKENS, normalize  # noqa: E402
+from kb.encoder.onnx import PREFIX
+from kb.encoder.tokenizer import MAX_TOKENS, normalize
 
 TARGET = ROOT / "data" / "encoder"
 REFERENCES = ROOT / "tests" / "data"

@@ -14,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-from kb.encoder.onnx import OnnxEncoder  # noqa: E402  (the path comes first)
-from kb.search.kept import build_index, index_file, read_index, slug_of  # noqa: E402
-from kb.snapshot.store import open_store  # noqa: E402
+from kb.encoder.onnx import OnnxEncoder
+from kb.search.kept import build_index, index_file, read_index, slug_of
+from kb.snapshot.store import open_store
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-from kb.base import open as open_base  # noqa: E402  (the path comes first)
-from kb.encoder.protocol import Encoder, Side  # noqa: E402
-from kb.language.surface import fold  # noqa: E402
-from kb.search import hybrid, index  # noqa: E402
-from kb.search.hybrid import Mode, Semantic, search_all  # noqa: E402
-from kb.search.side import open_semantic  # noqa: E402
-from kb.snapshot.store import Store  # noqa: E402
+from kb.base import open as open_base
+from kb.encoder.protocol import Encoder, Side
+from kb.language.surface import fold
+from kb.search import hybrid, index
+from kb.search.hybrid import Mode, Semantic, search_all
+from kb.search.side import open_semantic
+from kb.snapshot.store import Store
 
 if TYPE_CHECKING:
     from kb.search.index import Matrix

@@ -32,21 +32,21 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing installed
 
-import numpy as np  # noqa: E402  (the path comes first)
-import torch  # noqa: E402
-from eval_search import FROZEN, TRAINING, Query, interval, mode_ranker, read_queries, score  # noqa: E402
-from safetensors.numpy import load_file  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-from torch.nn.functional import cross_entropy, normalize  # noqa: E402
+import numpy as np
+import torch
+from eval_search import FROZEN, TRAINING, Query, interval, mode_ranker, read_queries, score
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
+from torch.nn.functional import cross_entropy, normalize
 
-from kb.base import open as open_base  # noqa: E402
-from kb.encoder.expand import MATRICES, NORMS  # noqa: E402
-from kb.encoder.models import expanded  # noqa: E402
-from kb.encoder.onnx import PREFIX  # noqa: E402
-from kb.paths import shipped_data  # noqa: E402
-from kb.search.hybrid import Mode, Semantic  # noqa: E402
-from kb.search.kept import open_index  # noqa: E402
-from kb.snapshot.store import Store  # noqa: E402
+from kb.base import open as open_base
+from kb.encoder.expand import MATRICES, NORMS
+from kb.encoder.models import expanded
+from kb.encoder.onnx import PREFIX
+from kb.paths import shipped_data
+from kb.search.hybrid import Mode, Semantic
+from kb.search.kept import open_index
+from kb.snapshot.store import Store
 
 BATCH = 48
 MAX_TOKENS = 96

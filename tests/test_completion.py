@@ -308,9 +308,7 @@ def test_the_first_tab_in_zsh_completes(tmp_path: Path) -> None:
     try:
         assert shell.wait(lambda: b"READY> " in shell.seen), shell.seen
         shell.type("kb explain zetap\t")
-        assert shell.wait((home / "asked").exists), shell.seen
-        settle(shell)
-        (home / "asked").unlink()
+        answered(shell, home)
         shell.type("\r")
         assert shell.wait((home / "ran").exists), shell.seen
     finally:
@@ -318,12 +316,14 @@ def test_the_first_tab_in_zsh_completes(tmp_path: Path) -> None:
     assert (home / "ran").read_text(encoding="utf-8") == "explain zetaplain"
 
 
-def settle(shell: Terminal) -> None:
-    """Read until a shell shows nothing more; fish asks twice."""
+def answered(shell: Terminal, home: Path) -> None:
+    """Wait until kb has completed something, and the shell shows nothing more; fish asks twice."""
+    assert shell.wait((home / "asked").exists), shell.seen
     seen = b""
     while seen != shell.seen:
         seen = shell.seen
         shell.read(1)
+    (home / "asked").unlink()
 
 
 LINES = {
@@ -353,9 +353,7 @@ def test_a_shell_goes_on_from_what_was_typed(name: str, tmp_path: Path) -> None:
             for part in parts:
                 shell.read(0.5)
                 shell.type(f"{part}\t")
-                assert shell.wait((home / "asked").exists), (typed, shell.seen)
-                settle(shell)
-                (home / "asked").unlink()
+                answered(shell, home)
             shell.type(f"{last}\r")
             assert shell.wait((home / "ran").exists, 20), (typed, shell.seen)
             assert (home / "ran").read_text(encoding="utf-8") == runs, typed

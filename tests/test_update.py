@@ -19,7 +19,7 @@ from kb.concepts.blocks import cut, read_block
 from kb.concepts.source import Source, load, read_entries
 from kb.errors import KbError
 from kb.snapshot.life import Opened
-from kb.snapshot.store import open_store
+from kb.snapshot.store import Store, open_store
 from kb.snapshot.update import update
 
 ENTRIES = re.split(r"^(?=- )", SAMPLE.read_text("utf-8"), flags=re.MULTILINE)[1:]
@@ -195,6 +195,21 @@ def test_blocks_hold_what_the_file_holds(mark: str, end: str) -> None:
     assert [found and found.values for found in read] == [found.values for found in read_entries(file)[0]]
 
 
+def kept(tmp_path: Path) -> tuple[Path, Path]:
+    """A concepts file, and the snapshot of it in the cache."""
+    own = tmp_path / "own.yaml"
+    own.write_text("".join(ENTRIES), encoding="utf-8")
+    path = open_store([own], tmp_path / "cache").path
+    assert path is not None
+    return own, path
+
+
+def open_damaged(own: Path, path: Path) -> Store:
+    """The store of a snapshot whose cards cannot be read."""
+    path.write_bytes(path.read_bytes().replace(b'{"id":', b'}"id":'))
+    return open_store([own], path.parent)
+
+
 def test_of_two_names_that_sound_alike_the_one_that_stays_is_still_heard() -> None:
     one = entry("a") + "  aliases: {zh: [梯度下降法, 特度下降法]}\n"
     db = compiled(source(one))
@@ -221,22 +236,15 @@ def test_concepts_that_match_alike_come_in_the_order_of_their_ids(tmp_path: Path
 
 
 def test_a_snapshot_whose_cards_say_something_else_is_not_used_after_a_change(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("".join(ENTRIES), encoding="utf-8")
-    path = open_store([own], tmp_path / "cache").path
-    assert path is not None
+    own, path = kept(tmp_path)
     path.write_bytes(path.read_bytes().replace(b'"alias_status"', b'"amias_status"'))
     own.write_text("".join(ENTRIES[1:]), encoding="utf-8")
     assert open_store([own], tmp_path / "cache").card(IDS[3])["alias_status"] is not None
 
 
 def test_threads_that_find_the_same_damage_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("".join(ENTRIES), encoding="utf-8")
-    path = open_store([own], tmp_path / "cache").path
-    assert path is not None
-    path.write_bytes(path.read_bytes().replace(b'{"id":', b'}"id":'))
-    store = open_store([own], tmp_path / "cache")
+    own, path = kept(tmp_path)
+    store = open_damaged(own, path)
     built = []
     again = store._rebuild
 
@@ -251,12 +259,8 @@ def test_threads_that_find_the_same_damage_build_once(tmp_path: Path, monkeypatc
 
 
 def test_where_a_damaged_snapshot_cannot_be_built_anew_the_error_says_why(tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("".join(ENTRIES), encoding="utf-8")
-    path = open_store([own], tmp_path / "cache").path
-    assert path is not None
-    path.write_bytes(path.read_bytes().replace(b'{"id":', b'}"id":'))
-    store = open_store([own], tmp_path / "cache")
+    own, path = kept(tmp_path)
+    store = open_damaged(own, path)
     own.write_text("- id: [\n", encoding="utf-8")
     for _ in range(2):
         with pytest.raises(KbError, match="not YAML"):
