@@ -32,6 +32,15 @@ def test_a_mention_beside_a_written_link_is_no_edge_of_its_own(sample: Path) -> 
         assert len(base.graph["transformer"]["adam"]) == 1
 
 
+def test_a_card_says_what_to_learn_first_and_what_it_leads_to(sample: Path, tmp_path: Path) -> None:
+    store = open_store([sample], tmp_path)
+    gradient, vanishing = store.names(["gradient"]), store.names(["vanishing-gradient"])
+    assert store.card("gradient")["leads_to"] == [{"id": id, "name": name} for id, name in vanishing.items()]
+    path = store.card("vanishing-gradient")["learn_first"]
+    assert path == [{"id": id, "name": name, "distance": 1} for id, name in gradient.items()]
+    assert store.card("vanishing-gradient", paths=False)["learn_first"] == []
+
+
 def test_a_learning_path_knows_how_far_each_step_is() -> None:
     needs = {"e": ["d", "b"], "d": ["c"], "c": ["b"], "b": ["a"], "x": ["e"]}
     assert learning_path(needs, "e") == {"a": 2, "b": 1, "c": 2, "d": 1}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kb.errors import KbError
 from kb.language.marks import LONGEST, in_code, undressed
+from kb.language.text import Bilingual
 from kb.search.hybrid import search
 from kb.search.reading import read_query
 from kb.snapshot.store import Store, open_store
@@ -275,3 +276,29 @@ def test_the_initials_are_no_more_than_two_a_name(shipped: Store) -> None:
     ((count,),) = shipped.query("SELECT count(*) FROM surface WHERE status = 'initials'")
     names = sum(1 + len(concept.aliases.get("zh", ())) for concept in shipped.concepts())
     assert 100 < count < 2 * names
+
+
+def test_names_are_told_from_their_first_letters(store: Store) -> None:
+    names = ["gradient", "Gradient", "gated-recurrent-unit", "Gated recurrent unit", "GRU", "grad"]
+    assert store.names_from("g", 9) == names
+    assert store.names_from("g", 2) == names[:2]
+    assert store.names_from("长短", 9) == ["长短期记忆网络", "长短时记忆网络"]
+    assert store.names_from("gradient descent", 9) == []
+
+
+def test_an_alias_is_known_by_its_sound_as_a_name_is(store: Store) -> None:
+    assert store.sounding_like(["zantuifa", "suijishihuo"]) == {"zantuifa": "暂退法", "suijishihuo": "随机失活"}
+    assert store.abbreviated(["cdsjywl"]) == {"cdsjywl": "长短时记忆网络"}
+
+
+def test_several_near_names_are_told_apart(store: Store) -> None:
+    with pytest.raises(KbError) as raised:
+        store.find("recurrent unet")
+    assert raised.value.hint == Bilingual(
+        "did you mean Gated recurrent unit, Recurrent neural network?", "是否想找：门控循环单元、循环神经网络？"
+    )
+
+
+def test_only_latin_words_are_kept_for_spelling(store: Store) -> None:
+    assert all(word.isascii() for word in store.name_words(1))
+    assert {"gru", "gated", "adaptive"} <= set(store.name_words(1))
