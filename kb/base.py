@@ -45,9 +45,9 @@ def lint(settings: Settings) -> Linted:
         KbError: a file cannot be read at all.
     """
     from kb.concepts.lint import lint
-    from kb.lab.runner import demo_ids
+    from kb.lab.runner import claims_by_demo
 
-    return lint(sources(settings), demo_ids())
+    return lint(sources(settings), claims_by_demo())
 
 
 class KnowledgeBase:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.concepts.formula import to_terminal
+from kb.concepts.model import LABELLED
 from kb.concepts.source import Source, load
 from kb.errors import KbError
 from kb.formats.obsidian.export import Options, export
@@ -171,8 +172,11 @@ def test_any_card_makes_notes_that_are_left_alone_the_second_time(
     cards = [store.card(row.id) for row in store.rows()][:3]
     for card, (one, other) in zip(cards, texts, strict=True):
         card["name"] = {"en": one, "zh": other}
-        card["summary"] = card["body"] = card["misconception"] = {"en": other, "zh": one}
-        card["formula"], card["symbols"] = other, {one: {"en": other, "zh": one}}
+        card |= {part: {"en": other, "zh": one} for part in ("summary", "idea", *LABELLED)}
+        card["example"], card["code"] = {"en": other, "zh": one}, {"call": one, "trap": {"en": other, "zh": one}}
+        card["believed"] = [{"belief": {"en": one, "zh": other}, "fact": {"en": other, "zh": one}}]
+        card["formula"] = [other, one]
+        card["symbols"] = {one: {"en": other, "zh": one, "shape": other, "default": one}}
         card["aliases"] = {"en": [one, other], "zh": [other]}
     vault = tmp_path_factory.mktemp("vault")
     assert {step.action for step in export(cards, vault, Options(("en", "zh"))).steps} == {"create"}

@@ -148,7 +148,7 @@ def test_what_is_no_file_of_entries_is_told_with_its_line(tmp_path: Path, text: 
         ("asks: {en: [why, 2]}", "a: asks.en[1]: '2' is not text"),
         ("asks: {de: [warum]}", "a: asks.de: unknown field"),
         ("links: [{rel: part_of, to: b, why: {en: x}}]", "a: links[0].why.zh: missing"),
-        ("aliases: {en: [{text: x}]}", "a: aliases.en[0].status: missing"),
+        ("aliases: {en: [{text: x}]}", "a: aliases.en[0]: nothing is said of it"),
         ("aliases: {en: [{text: x, status: odd}]}", "a: aliases.en[0].status: 'odd' is not one of"),
     ],
 )

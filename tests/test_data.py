@@ -22,7 +22,7 @@ from kb.concepts.lint import lint
 from kb.concepts.model import Concept
 from kb.concepts.source import Source, load
 from kb.concepts.vocabulary import ACYCLIC, AREAS, RELATIONS, TYPES, WRITTEN_RELATIONS
-from kb.lab.runner import demo_ids
+from kb.lab.runner import claims_by_demo
 from kb.language import wiki
 from kb.language.surface import fold
 from kb.snapshot.compile import sounds
@@ -42,7 +42,7 @@ def store(shared_cache: Path) -> Store:
 
 
 def test_the_lint_finds_nothing() -> None:
-    assert [problem.said("en") for problem in lint([DATA], demo_ids()).problems] == []
+    assert [problem.said("en") for problem in lint([DATA], claims_by_demo()).problems] == []
 
 
 def test_what_is_derived_from_the_code_is_fresh() -> None:
@@ -105,7 +105,7 @@ def test_odd_wordings_resolve_and_are_marked(store: Store, form: str) -> None:
 
 def test_formulas_are_shown_without_a_trace_of_latex(concepts: list[Concept]) -> None:
     for concept in concepts:
-        for latex in (concept.formula or "", *concept.symbols):
+        for latex in (*concept.formula, *concept.symbols):
             assert not re.search(r"[\\{}$]", to_terminal(latex)) or r"\{" in latex, latex
 
 

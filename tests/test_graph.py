@@ -49,7 +49,7 @@ def test_a_learning_path_knows_how_far_each_step_is() -> None:
     assert learning_path({"a": ["b"], "b": ["a"]}, "a") == {"b": 1}
 
 
-@pytest.mark.parametrize(("language", "label"), [("en", "learn first"), ("zh", "先学")])
+@pytest.mark.parametrize(("language", "label"), [("en", "before"), ("zh", "先学")])
 def test_a_card_names_the_nearest_of_what_to_learn_first(
     language: str, label: str, sample: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from rich.text import Text
 from kb.concepts.fields import unwrap
 from kb.concepts.formula import to_terminal
 from kb.concepts.lint import lint
-from kb.concepts.model import Concept
+from kb.concepts.model import Concept, Symbol
 from kb.concepts.model import Source as Paper
 from kb.concepts.nodes import compose
 from kb.concepts.route import learning_path
@@ -144,7 +144,9 @@ def test_a_long_address_does_not_stand_in_every_line_of_itself() -> None:
 
 def test_a_formula_that_is_nested_too_deeply_is_shown_as_it_is_written() -> None:
     same, latex = Bilingual("A", "A"), r"\sqrt{" * 60 + "x" + "}" * 60
-    assert r"\sqrt{\sqrt{" in shown(Concept("a", "model", same, same, formula=latex, symbols={"x": same}))
+    assert r"\sqrt{\sqrt{" in shown(
+        Concept("a", "model", same, same, formula=(latex,), symbols={"x": Symbol("x", "x")})
+    )
 
 
 def test_the_learning_paths_of_all_concepts_cost_no_more_than_their_number() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from kb.concepts.lint import lint
+from kb.lab.runner import claims_by_demo
 
 Check = Callable[[str, str], list[str]]
+DEMOS = claims_by_demo()
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def check(sample: Path, tmp_path: Path) -> Check:
         assert old in text
         path = tmp_path / "c.yaml"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        return [problem.said("en") for problem in lint([path]).problems]
+        return [problem.said("en") for problem in lint([path], DEMOS).problems]
 
     return changed
 
@@ -41,7 +43,28 @@ def test_the_sample_is_clean(check: Check) -> None:
         ("每个参数都有自己的步长", "每个参数都有自己的step步长", "no space between"),
         ("每个参数都有自己的步长", "每个参数都 有自己的步长", "a needless space"),
         ("Each parameter has its own step size.", "Each parameter，has its own step size.", "Chinese characters"),
-        ("Each parameter has its own step size. ", "", "2 sentences, not 3 to 8"),
+        ("Each parameter has its own step size.", "Each. Parameter. Has its own.", "how.en: 5 sentences, at most 3"),
+        ("One count of right answers", "One count" + " very" * 40 + " right", "idea.en: "),
+        ("只数对了几个", "只数对了几个" + "多" * 80, "idea.zh: "),
+        ("92 of 100   = 0.92", "92 of 100   = 0.93", "example.computed.0.92: not in example.en"),
+        ('"0.92": "92 / 100"', '"0.92": "93 / 100"', "example.computed.0.92: 93 / 100 is 0.93"),
+        ('"0.92": "92 / 100"', '"0.92": "ninety"', "cannot be worked out: 'ninety' is none of"),
+        ("gradient    100     0.01", "gradient    100   → 0.01", "example.en: '→' has no certain width"),
+        (
+            "gradient    100     0.01",
+            "gradient    100     0.01" + "\n      x" * 7,
+            "example.en: 9 x 25, at most 8 x 62",
+        ),
+        ("gradient    100     0.01", "gradient    100 " + " " * 47 + "0.01", "example.en: 2 x 67, at most 8 x 62"),
+        ("Adam has one, 0.001 by", "Adam (Smith et al. 2019) has one, 0.001 by", "Smith 2019 stands in no source"),
+        ("Adam has one, 0.001 by", "Adam (Kingma 2014) has one, 0.001 by", ""),
+        ("which optimizer works without tuning", "what is SMBO", "'SMBO' is asked for and stands in no text"),
+        ("which optimizer works without tuning", "what is GRU", ""),
+        ("claim: lstm_mse", "claim: lstm_msa", "claim: no claim of this demo: "),
+        ("gradient, soft: true}", "gradient}", "gradient is not on the route here"),
+        ("implemented_in, to: pytorch}", "implemented_in, to: pytorch, soft: true}", "implemented_in is on no route"),
+        ("要保住的是梯度", "前者要保住后者", "'前者' is read on both cards"),
+        ('  code: {call: "nn.Dropout(0.5)"}\n', "", "code: missing"),
         ("The share of predictions", "The accuracy of predictions", "defines 'Accuracy' by itself"),
         ("The share of predictions that", "The share " + "very " * 30 + "that", "at most 30"),
         ("预测正确的样本", "预测正确的样本" + "多" * 60, "at most 60"),
@@ -75,7 +98,7 @@ def test_a_symmetric_link_written_twice_is_found(check: Check) -> None:
 
 
 def test_a_missing_demo_is_found(sample: Path) -> None:
-    assert any("no demo 'adam'" in problem.said("en") for problem in lint([sample], {"lstm"}).problems)
+    assert any("no demo 'adam'" in problem.said("en") for problem in lint([sample], {"lstm": ["lstm_mse"]}).problems)
 
 
 def test_an_overlay_is_checked_on_its_base(sample: Path, tmp_path: Path) -> None:
@@ -155,7 +178,7 @@ def test_what_somebody_made_has_a_source(tmp_path: Path, type: str) -> None:
         (r'body: {en: "A.\x9b", zh: 甲。}', "body.en: a control character, U+009B"),
         (r'misconception: {en: A., zh: "\U000e0041"}', "misconception.zh: an invisible character, U+E0041"),
         (r'demo_shows: {en: "A.\xad", zh: 甲。}', "demo_shows.en: an invisible character, U+00AD"),
-        (r'formula: "x\a"', "formula: a control character, U+0007"),
+        (r'formula: "x\a"', "formula[0]: a control character, U+0007"),
         (r'symbols: {"x\e": {en: x, zh: 某}}', ": a control character, U+001B"),
         (r'symbols: {x: {en: "x\n\ny", zh: 某}}', "symbols.x.en: a line break"),
         (r'links: [{rel: causes, to: a, why: {en: "x\e", zh: 某}}]', "links[0].why.en: a control character"),

@@ -184,7 +184,7 @@ def test_no_field_of_a_card_reaches_the_terminal_raw(language: str, render: Any,
     for framed in (True, False):
         out = io.StringIO()
         console = Console(file=out, width=90, force_terminal=True, color_system=None)
-        console.print(render(odd_card(tmp_path), Style((language,), note, framed)))  # type: ignore[arg-type]
+        console.print(render(odd_card(tmp_path), Style((language,), "x", note, framed)))  # type: ignore[arg-type]
         shown = out.getvalue()
         assert HIDDEN.search(shown) is None
         assert "\t" not in shown
@@ -262,7 +262,7 @@ def test_a_script_is_written_as_one_where_the_encoding_has_a_part_of_it() -> Non
 
 @pytest.mark.parametrize("encoding", ["gbk", "big5", "shift_jis", "euc-kr", "cp1252", "latin-1", "cp437", "ascii"])
 def test_no_formula_loses_a_sign_in_a_narrow_encoding(encoding: str) -> None:
-    latex = [c.formula for c in load([Source.open(ROOT / "data" / "concepts.yaml")]) if c.formula]
+    latex = [line for c in load([Source.open(ROOT / "data" / "concepts.yaml")]) for line in c.formula]
     formulas = [to_terminal(formula) for formula in latex]
     assert len(formulas) > 60
     for formula in formulas:
@@ -286,7 +286,7 @@ def test_a_card_on_a_narrow_terminal_has_no_frame_to_break(encoding: str, langua
         install(stream)
         console = Console(file=stream, width=60, force_terminal=True, color_system=None)
         card = store.card(row.id)
-        card |= {"formula": "x", "formula_text": " + ".join([GRU] * 3), "symbols": {}}
+        card |= {"formula": ["x"], "formula_text": [" + ".join([GRU] * 3)], "symbols": {}}
         console.print(render_card(card, Style((language,))))  # type: ignore[arg-type]  # a Language
         stream.flush()
         lines = raw.getvalue().decode(encoding).splitlines()

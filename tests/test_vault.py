@@ -665,13 +665,21 @@ def test_every_line_keeps_its_end(cards: list[dict[str, Any]], vault: Path) -> N
     assert b"\n" not in other.read_bytes().replace(b"\r\n", b"").removesuffix(b"lf\n")
 
 
+def symbol(en: str, zh: str) -> dict[str, str | None]:
+    """A symbol of a card."""
+    return {"en": en, "zh": zh, "shape": None, "default": None}
+
+
 def test_text_cannot_break_the_marks(cards: list[dict[str, Any]], vault: Path) -> None:
     end = "%% kb:end %%"
     cards[1] |= {
-        "formula": f"a {end} b\n{end} $$ c",
-        "symbols": {"x$ <img src=https://e.org>": {"en": end, "zh": "%%"}, "y\\": {"en": "y", "zh": "y"}},
+        "formula": [f"a {end} b\n{end} $$ c"],
+        "symbols": {"x$ <img src=https://e.org>": symbol(end, "%%"), "y\\": symbol("y", "y")},
         "summary": {"en": f"A\n{end} [[x]]", "zh": "甲"},
-        "body": {"en": f"[[dropout|a {end}]]\n{end}", "zh": "甲"},
+        "example": {"en": f"a\n{end}\n```\n````\n{end}", "zh": "甲"},
+        "how": {"en": f"[[dropout|a {end}]]\n{end}", "zh": "甲"},
+        "believed": [{"belief": {"en": f"x\n{end}\n]", "zh": "甲"}, "fact": {"en": f"y\n{end}", "zh": "甲"}}],
+        "code": {"call": f"f(`)\n{end}", "trap": {"en": f"```\n{end}", "zh": "甲"}},
     }
     export(cards, vault, EN)
     text = (vault / "kb/Adam.md").read_text("utf-8")
@@ -706,7 +714,7 @@ def test_nothing_unseen_reaches_a_note(cards: list[dict[str, Any]], vault: Path)
     cards[1] = json.loads(json.dumps(cards[1]).replace("Each parameter", "Each" + json.dumps(odd)[1:-1] + "parameter"))
     cards[1]["aliases"]["en"].append(f"A{odd}B")
     cards[1]["name"]["en"] = f"Ad{odd}am\n\nx"
-    cards[1]["symbols"] = {f"x{odd}": {"en": odd, "zh": odd}}
+    cards[1]["symbols"] = {f"x{odd}": symbol(odd, odd)}
     export(cards, vault, EN)
     for name, content in contents(vault).items():
         shown = name + content.decode("utf-8")
@@ -798,7 +806,7 @@ def test_the_end_of_our_part_begins_a_line() -> None:
 
 def test_a_symbol_that_ends_in_a_backslash_stays_in_its_dollars(cards: list[dict[str, Any]], vault: Path) -> None:
     cards[1]["formula"] = "y"
-    cards[1]["symbols"] = {"y\\": {"en": "one", "zh": "y"}, "y\\\\": {"en": "two", "zh": "y"}}
+    cards[1]["symbols"] = {"y\\": symbol("one", "y"), "y\\\\": symbol("two", "y")}
     export(cards, vault, EN)
     lines = (vault / "kb/Adam.md").read_text("utf-8").splitlines()
     assert r"- $y\ $ one" in lines
@@ -983,8 +991,8 @@ def test_links_that_obsidian_renamed_are_no_edit(cards: list[dict[str, Any]], va
 
 
 def test_links_to_what_is_not_there_are_text(cards: list[dict[str, Any]], vault: Path) -> None:
-    cards[1]["body"] = {"en": "[[nosuch|%% kb:end %%]]\n\n[[<img src=x>]] [[dropout|<b>%]]%]]", "zh": "甲"}
-    cards[1]["misconception"] = {"en": "[[nosuch|<b>]]", "zh": "甲"}
+    cards[1]["how"] = {"en": "[[nosuch|%% kb:end %%]]\n\n[[<img src=x>]] [[dropout|<b>%]]%]]", "zh": "甲"}
+    cards[1]["mind"] = {"en": "[[nosuch|<b>]]", "zh": "甲"}
     export(cards, vault, EN)
     text = (vault / "kb/Adam.md").read_text("utf-8")
     assert not re.search(r"(?<!\\)<(img|b)", text)

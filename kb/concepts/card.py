@@ -31,6 +31,34 @@ class Written(TypedDict):
     rel: str
     to: str
     why: Texts | None
+    soft: bool | None
+
+
+class Drawn(Texts):
+    """An example: lines as they are drawn, and where their numbers come from."""
+
+    computed: dict[str, str]
+
+
+class Pair(TypedDict):
+    """What learners believe, and what is true."""
+
+    belief: Texts
+    fact: Texts
+
+
+class Symbol(Texts):
+    """What a symbol of a formula is, its shape and its usual value."""
+
+    shape: str | None
+    default: str | None
+
+
+class Called(TypedDict):
+    """The call that does it, and what goes wrong with that."""
+
+    call: str
+    trap: Texts | None
 
 
 class Relation(TypedDict):
@@ -40,6 +68,7 @@ class Relation(TypedDict):
     to: str
     name: Texts
     why: Texts | None
+    soft: bool
 
 
 class Next(TypedDict):
@@ -64,15 +93,26 @@ class Entry(TypedDict):
     name: Texts
     aliases: dict[str, list[str]]
     alias_status: dict[str, str]
+    weak: list[str]
     summary: Texts
+    idea: Texts | None
+    example: Drawn | None
+    how: Texts | None
+    use: Texts | None
+    avoid: Texts | None
+    cost: Texts | None
+    mind: Texts | None
+    believed: list[Pair]
     body: Texts | None
-    formula: str | None
-    symbols: dict[str, Texts]
+    formula: list[str]
+    symbols: dict[str, Symbol]
+    code: Called | None
     misconception: Texts | None
     links: list[Written]
     year: int | None
     sources: list[Cited]
     demo: str | None
+    claim: str | None
     demo_shows: Texts | None
     wikidata: str | None
 
@@ -80,7 +120,7 @@ class Entry(TypedDict):
 class Kept(Entry):
     """What the snapshot keeps of a concept: its formulas in readable form, and whom its texts link to."""
 
-    formula_text: str | None
+    formula_text: list[str]
     symbols_text: dict[str, str]
     linked: list[str]
 
@@ -92,5 +132,5 @@ class Card(Entry):
     learn_first: list[Step]
     leads_to: list[Next]
     link_names: dict[str, Texts]
-    formula_text: str | None
+    formula_text: list[str]
     symbols_text: dict[str, str]

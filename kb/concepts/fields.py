@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from kb.concepts.model import Concept, Link, Source
+from kb.concepts.model import Believed, Code, Concept, Example, Link, Source, Symbol
 from kb.concepts.vocabulary import ALIAS_STATUS, AREAS, TYPES, WRITTEN_RELATIONS
 from kb.language.text import LANGUAGES, Bilingual, short
 
@@ -48,6 +48,15 @@ class Kind(NamedTuple):
     schema: dict[str, Any]
     to_json: Callable[[Any], Any] = as_it_is
     from_json: Callable[[Any], Any] = as_it_is
+
+
+MOVED: dict[str, Bilingual] = {
+    "body": Bilingual("it is how, use, avoid, cost and mind now", "现分为 how、use、avoid、cost、mind"),
+    "misconception": Bilingual(
+        "it is believed now, a list of {belief, fact}", "现为 believed，即 {belief, fact} 的列表"
+    ),
+}
+"""Fields that earlier versions had, and what became of them."""
 
 
 class Field(NamedTuple):
@@ -92,6 +101,30 @@ def one_of(names: Iterable[str]) -> Kind:
     return Kind(read, {"enum": known})
 
 
+def shown() -> Kind:
+    """One value as it is written, a number or a text; read as a text."""
+
+    def read(node: Node, path: str, report: Report) -> str | None:
+        if is_scalar(node) and node.value.strip():
+            return unwrap(node.value)
+        report(node, path, Bilingual("not one value", "不是单个值"))
+        return None
+
+    return Kind(read, {"type": ["string", "number"]})
+
+
+def flag() -> Kind:
+    """`true`; what is not so is left out."""
+
+    def read(node: Node, path: str, report: Report) -> bool | None:
+        if is_scalar(node) and node.tag.endswith(":bool") and node.value.casefold() == "true":
+            return True
+        report(node, path, Bilingual("not true; leave it out otherwise", "只能写 true，否则请省略"))
+        return None
+
+    return Kind(read, {"const": True})
+
+
 def whole_number(low: int, high: int) -> Kind:
     """An integer within bounds, both included."""
 
@@ -126,6 +159,34 @@ def list_of(item: Kind) -> Kind:
     return Kind(read, {"type": "array", "items": item.schema}, to_json, from_json)
 
 
+def one_or_more(item: Kind) -> Kind:
+    """A list, or one item without the brackets."""
+    several = list_of(item)
+
+    def read(node: Node, path: str, report: Report) -> tuple[Any, ...] | None:
+        if is_sequence(node):
+            values: tuple[Any, ...] | None = several.read(node, path, report)
+            return values
+        value = item.read(node, path, report)
+        return None if value is None else (value,)
+
+    return several._replace(read=read, schema={"anyOf": [item.schema, several.schema]})
+
+
+def drawn() -> Kind:
+    """Lines as they are drawn, columns and all; without blank lines at either end."""
+
+    def read(node: Node, path: str, report: Report) -> str | None:
+        if TEXT.read(node, path, report) is None:
+            return None
+        lines = [line.rstrip() for line in node.value.expandtabs().split("\n")]
+        while not lines[0]:
+            lines.pop(0)
+        return "\n".join(lines).rstrip("\n")
+
+    return Kind(read, TEXT.schema)
+
+
 def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind:
     """A mapping with known keys; `make` is called with what was read, unless something needed is missing.
 
@@ -138,11 +199,8 @@ def record(fields: Mapping[str, Field], make: Callable[..., Any] = dict) -> Kind
             return None
         for key in nodes.keys() - fields.keys():
             known = ", ".join(fields)
-            report(
-                nodes[key],
-                join(path, key),
-                Bilingual(f"unknown field; known: {known}", f"未知字段；可用：{known}"),
-            )
+            unknown = Bilingual(f"unknown field; known: {known}", f"未知字段；可用：{known}")
+            report(nodes[key], join(path, key), unknown if path else MOVED.get(key, unknown))
         for key, field in fields.items():
             if field.needed and key not in nodes:
                 report(node, join(path, key), Bilingual("missing", "缺失"))
@@ -245,24 +303,33 @@ BOTH = record({"en": Field(TEXT, "in English", True), "zh": Field(TEXT, "in Chin
 URL = text(r"https?://\S+", "http(s)://…")
 
 
-def alias() -> Kind:
-    """A surface form: a string, or {text, status} for a misnomer or an older term; read as (text, status).
+class Alias(NamedTuple):
+    """A surface form as it is written; a concept holds the texts alone, and what is said of them beside."""
 
-    A concept holds the texts alone, and the status beside them.
-    """
+    text: str
+    status: str = ""
+    weak: bool = False
+
+
+def alias() -> Kind:
+    """A surface form: a string, or {text, status} where it is no equal of the name, {text, weak} for a common word."""
     marked = record(
         {
             "text": Field(TEXT, "the surface form", True),
-            "status": Field(one_of(ALIAS_STATUS), "what is wrong", True),
+            "status": Field(one_of(ALIAS_STATUS), "misnomer, deprecated, or narrower: a kind or part of the concept"),
+            "weak": Field(flag(), "true for an everyday word that means the concept only in company; the name, too"),
         },
-        lambda text, status: (text, status),
+        Alias,
     )
 
-    def read(node: Node, path: str, report: Report) -> tuple[str, str] | None:
+    def read(node: Node, path: str, report: Report) -> Alias | None:
         if is_mapping(node):
-            return marked.read(node, path, report)  # type: ignore[no-any-return]  # made by the lambda above
+            found: Alias | None = marked.read(node, path, report)
+            if found and len(node.value) == 1:
+                report(node, path, Bilingual("nothing is said of it; write the text alone", "未作说明，只写文本即可"))
+            return found
         value = TEXT.read(node, path, report)
-        return value and (value, "")
+        return value and Alias(value)
 
     return Kind(read, {"anyOf": [TEXT.schema, marked.schema]})
 
@@ -285,8 +352,40 @@ LINK = record(
         "rel": Field(one_of(WRITTEN_RELATIONS), "the relation, read from this concept to the target", True),
         "to": Field(KEBAB, "the target's id", True),
         "why": Field(BOTH, "one clause; for prerequisite, mitigates, causes and contrasts_with"),
+        "soft": Field(flag(), "true where the target helps to understand, and is not needed for it"),
     },
     Link,
+)
+EXAMPLE = record(
+    {
+        "en": Field(drawn(), "in English", True),
+        "zh": Field(drawn(), "in Chinese", True),
+        "computed": Field(map_of(TEXT), "each number that is worked out, or a bar of #: the expression it comes from"),
+    },
+    Example,
+)
+BELIEVED = record(
+    {
+        "belief": Field(BOTH, "what learners believe, as they would say it", True),
+        "fact": Field(BOTH, "what is true, naming the concept", True),
+    },
+    Believed,
+)
+SYMBOL = record(
+    {
+        "en": Field(TEXT, "in English", True),
+        "zh": Field(TEXT, "in Chinese", True),
+        "shape": Field(shown(), "of an array, such as n × d"),
+        "default": Field(shown(), "what it usually is"),
+    },
+    Symbol,
+)
+CODE = record(
+    {
+        "call": Field(TEXT, "the real call, on one line", True),
+        "trap": Field(BOTH, "what goes wrong with it"),
+    },
+    Code,
 )
 SOURCE = record(
     {
@@ -305,16 +404,24 @@ ENTRY: dict[str, Field] = {
     "name": Field(BOTH, "the standard term in each language; product names stay Latin in both", True),
     "aliases": Field(
         by_language(alias()),
-        "every other surface form; {text, status: misnomer|deprecated} where it is odd, wrong or outdated",
+        "other surface forms, the commonest first; {text, status: misnomer|deprecated|narrower}, {text, weak: true}",
     ),
     "summary": Field(BOTH, "one sentence: what it is and what it is for; <= 30 words, <= 60 汉字", True),
-    "body": Field(
-        BOTH,
-        "3-8 sentences: how and why it works, when to use it, cost or limit; links as [[id]] or [[id|text]]",
+    "idea": Field(BOTH, "for who meets the term for the first time: why it works; <= 45 words, <= 80 汉字"),
+    "example": Field(
+        EXAMPLE, "<= 8 lines of <= 62 columns to follow with a pencil; `computed` says where numbers come from"
     ),
-    "formula": Field(TEXT, "LaTeX, where a formula defines it"),
-    "symbols": Field(map_of(BOTH), "every symbol of the formula, named in both languages"),
-    "misconception": Field(BOTH, "the common wrong belief, and what is true"),
+    "how": Field(BOTH, "1-3 sentences: how it works and why; links as [[id]] or [[id|text]], here and below"),
+    "use": Field(BOTH, "when it is the right thing"),
+    "avoid": Field(BOTH, "when it is not, and what instead"),
+    "cost": Field(BOTH, "time, memory, data, defaults"),
+    "mind": Field(BOTH, "the trap"),
+    "believed": Field(list_of(BELIEVED), "1-3 pairs {belief, fact}: what learners believe, and what is true"),
+    "body": Field(BOTH, "the older form of how, use, avoid, cost and mind"),
+    "formula": Field(one_or_more(TEXT), "LaTeX, one equation an item, complete"),
+    "symbols": Field(map_of(SYMBOL), "every symbol of the formula, named in both languages, with shape and default"),
+    "code": Field(CODE, "the real call in one line, and its trap"),
+    "misconception": Field(BOTH, "the older form of believed"),
     "asks": Field(
         by_language(TEXT),
         "2-20 a language, ten serve well: what a person types who does not know the term; they feed the search",
@@ -322,7 +429,8 @@ ENTRY: dict[str, Field] = {
     "links": Field(list_of(LINK), "typed and directed, two or more; inverses are derived, never written"),
     "year": Field(whole_number(1600, 2100), "of first publication; models, techniques, systems"),
     "sources": Field(list_of(SOURCE), "primary sources"),
-    "demo": Field(KEBAB, "id of the demo that measures a claim about it"),
+    "demo": Field(KEBAB, "id of the demo that measures a claim about it, or of the nearest, where claim is left out"),
+    "claim": Field(text(r"[a-z][a-z0-9_]*", "a claim's name"), "name of that demo's claim which concerns the concept"),
     "demo_shows": Field(BOTH, "one sentence: what to look at in that demo for this concept"),
     "wikidata": Field(text(r"Q[1-9][0-9]*", "Q…"), "Q-id, where certain"),
 }
@@ -338,12 +446,13 @@ def to_json(concept: Concept) -> dict[str, Any]:
         fields[key] = value
         if key == "aliases":
             fields["alias_status"] = dict(concept.alias_status)
+            fields["weak"] = list(concept.weak)
     return fields
 
 
 def from_json(kept: Mapping[str, Any]) -> Concept:
     """The concept of what `to_json` made; other keys are passed over."""
-    return Concept(**_from_json(kept), alias_status=dict(kept["alias_status"]))
+    return Concept(**_from_json(kept), alias_status=dict(kept["alias_status"]), weak=tuple(kept["weak"]))
 
 
 def json_schema() -> dict[str, Any]:

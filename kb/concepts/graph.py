@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Kind = Literal["written", "inverse", "mention"]
-MENTIONING: tuple[Literal["summary", "body", "misconception"], ...] = ("summary", "body", "misconception")
-"""The parts of an entry whose links count as mentions."""
 
 
 class Edge(NamedTuple):
@@ -30,6 +28,8 @@ class Edge(NamedTuple):
     why: Bilingual | None
     kind: Kind
     """How it came about: written in the entry of `id` or of `target`, or a link in the text of either."""
+    soft: bool = False
+    """The one that is needed helps, and the other can be understood without."""
 
 
 class Node(NamedTuple):
@@ -42,14 +42,13 @@ class Node(NamedTuple):
 
 
 def node_of(concept: Concept) -> Node:
-    """What a concept says of others; its English text stands for both."""
-    texts = (getattr(concept, part) for part in MENTIONING)
-    return Node(concept.id, concept.links, mentioned(text.en for text in texts if text))
+    """What a concept says of others."""
+    return Node(concept.id, concept.links, linked(concept))
 
 
-def mentioned(texts: Iterable[str]) -> list[str]:
-    """The ids that some texts link to."""
-    return [target for text in texts for target in wiki.targets(text)]
+def linked(concept: Concept) -> list[str]:
+    """The ids that the text of a concept links to."""
+    return sorted({target for _, pair in concept.prose() for text in pair for target in wiki.targets(text)})
 
 
 def edges_of(nodes: Iterable[Node]) -> Iterator[Edge]:
@@ -60,12 +59,13 @@ def edges_of(nodes: Iterable[Node]) -> Iterator[Edge]:
     def add(edge: Edge, inverse: Kind) -> None:
         found[edge.id].setdefault(edge.target, {})[edge.rel] = edge
         back = RELATIONS[edge.rel].inverse
-        found[edge.target].setdefault(edge.id, {}).setdefault(back, Edge(edge.target, back, edge.id, edge.why, inverse))
+        turned = Edge(edge.target, back, edge.id, edge.why, inverse, edge.soft)
+        found[edge.target].setdefault(edge.id, {}).setdefault(back, turned)
 
     for id, node in known.items():
         for link in node.links:
             if link.to in known:
-                add(Edge(id, link.rel, link.to, link.why, "written"), "inverse")
+                add(Edge(id, link.rel, link.to, link.why, "written", bool(link.soft)), "inverse")
     for id, node in known.items():
         for target in node.mentioned:
             if target in known and target != id and target not in found[id]:
@@ -74,12 +74,12 @@ def edges_of(nodes: Iterable[Node]) -> Iterator[Edge]:
 
 
 def build_graph(concepts: Iterable[Concept]) -> nx.MultiDiGraph:
-    """The graph: nodes are ids with the attribute `concept`; edges carry `rel`, their key as well, `why` and `kind`."""
+    """The graph: nodes are ids with the attribute `concept`; edges have `rel` (the key, too), `why`, `kind`, `soft`."""
     import networkx as nx
 
     graph = nx.MultiDiGraph()
     all_of_them = list(concepts)
     graph.add_nodes_from((concept.id, {"concept": concept}) for concept in all_of_them)
     for edge in edges_of(map(node_of, all_of_them)):
-        graph.add_edge(edge.id, edge.target, key=edge.rel, rel=edge.rel, why=edge.why, kind=edge.kind)
+        graph.add_edge(edge.id, edge.target, key=edge.rel, rel=edge.rel, why=edge.why, kind=edge.kind, soft=edge.soft)
     return graph

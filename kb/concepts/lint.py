@@ -6,27 +6,59 @@
 from __future__ import annotations
 
 import itertools
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kb.concepts.compute import disagrees, stands_in
 from kb.concepts.formula import to_terminal
-from kb.concepts.model import Concept
+from kb.concepts.model import LABELLED, PROSE, Concept
+from kb.concepts.route import learning_path
 from kb.concepts.source import Entry, Problem, Source, make_concept, read_all
 from kb.concepts.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
 from kb.language import prose, wiki
 from kb.language.surface import fold
-from kb.language.text import LANGUAGES, Bilingual, short
+from kb.language.text import LANGUAGES, Bilingual, Language, columns, short
 
 Finding = tuple[str, Bilingual]
 """A field's path, and what is wrong with it."""
 
-EXPECTED = ("area", "body", "asks", "demo", "demo_shows")
+EXPECTED = ("area", "asks", "demo", "demo_shows")
+ALONE = re.compile("前者|后者")
+"""What points at a name that stands on one card only."""
 MOST_ASKS = 20
 NAMED = 5
 """Concepts that a finding names."""
-PROSE = ("summary", "body", "misconception", "demo_shows")
+LIMITS: dict[str, dict[Language, int]] = {"summary": {"en": 30, "zh": 60}, "idea": {"en": 45, "zh": 80}}
+"""Words and 汉字 that a part may have."""
+SENTENCES = 3
+"""That a labelled line may have."""
+CITED = re.compile(
+    r"\b([A-Z][\w’'-]+)(?: (?:and|&|与|和) [A-Z][\w-]+)?(?: et al\.?| 等)?[,，]?(?: | ?[(（])((?:19|20)\d\d)(?!\d)"
+)
+"""A name and a year: Li et al. (2018), Hui（2020）, (Gal 2015)."""
+NO_AUTHOR = set(
+    "In Since By From Until As About Around Before After During Of The To And For At Between Early Late Only"
+    " January February March April May June July August September October November December ImageNet".split()
+)
+"""Words that stand before a year and cite nobody."""
+ABBREVIATION = re.compile(r"(?<![A-Za-z_.])[A-Z][A-Z0-9]+(?![A-Za-z_(])")
+NO_TERM = {"AI", "ML", "DL", "ID", "OK", "PC", "PDF", "CSV", "API", "US", "TV", "FAQ", "XY", "AB", "PPT", "MB", "GB"}
+"""Abbreviations that everybody knows."""
+LINES, COLUMNS = 8, 62
+"""Of an example."""
+MOST_BELIEVED = 3
+DRAWN_WITH = re.compile(r"[^ -~“”‘’…—×\n]")
+"""What is neither a column wide in every terminal nor, as 汉字 are, two: Greek letters, arrows, blocks."""
+NEEDS_EXAMPLE = {"loss", "metric", "component", "optimizer", "problem", "technique"}
+NEEDS_USE = {"technique", "optimizer", "model", "component", "loss", "metric", "framework", "hardware"}
+NEEDS_CODE = "pytorch"
+"""Who says that this has it says how it is called."""
+ROUTED = ("uses", "trained_by")
+"""What a model does so lies on its learning route."""
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
 
 
@@ -37,11 +69,11 @@ class Linted(NamedTuple):
     problems: list[Problem]
 
 
-def lint(sources: Sequence[Path], demos: Collection[str] | None = None) -> Linted:
+def lint(sources: Sequence[Path], demos: Mapping[str, Collection[str]] | None = None) -> Linted:
     """Check some concepts files, each laid over those before it.
 
     Args:
-        demos: Ids of the demos that exist; None skips that check.
+        demos: The names of the claims of every demo, by its id; None skips that check.
 
     Raises:
         KbError: a file cannot be read at all.
@@ -55,22 +87,32 @@ def lint(sources: Sequence[Path], demos: Collection[str] | None = None) -> Linte
         found = [
             *_missing(concept),
             *_lengths(concept),
+            *_example(concept),
+            *_believed(concept),
             *_prose(concept),
             *_formula(concept),
             *_asks(concept),
             *_unseen(concept),
         ]
         found += _links(concept, names)
-        if demos is not None and concept.demo and concept.demo not in demos:
-            found.append(("demo", Bilingual(f"no demo '{concept.demo}'", f"没有演示“{concept.demo}”")))
+        found += _demo(concept, demos) if demos is not None else ()
         problems += [entry.problem(field, message) for field, message in found]
     pairs = list(sound.values())
-    problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs)]
+    named = {fold(text, titles=True) for _, concept in pairs for text, _ in concept.surfaces()}
+    for entry, concept in pairs:
+        if not concept.body:
+            found = [*_cited(concept, named), *_promised(concept, named)]
+            problems += [entry.problem(field, message) for field, message in found]
+    problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs), *_routes(pairs)]
     return Linted(entries, sorted(set(problems)))
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:
-    for name in EXPECTED:
+    expected = [*EXPECTED, *(["body"] if concept.body else ["idea", "how", "believed"])]
+    if not concept.body:
+        expected += ["example"] * (concept.type in NEEDS_EXAMPLE) + ["use"] * (concept.type in NEEDS_USE)
+        expected += ["code"] * any((link.rel, link.to) == ("implemented_in", NEEDS_CODE) for link in concept.links)
+    for name in expected:
         if not getattr(concept, name):
             yield name, Bilingual("missing", "缺失")
     if concept.type in WITH_SOURCES and not concept.sources:
@@ -80,15 +122,18 @@ def _missing(concept: Concept) -> Iterator[Finding]:
 
 
 def _lengths(concept: Concept) -> Iterator[Finding]:
-    limits = {"en": (30, "words", "词"), "zh": (60, "汉字", "个汉字")}
+    units = {"en": ("words", "词"), "zh": ("汉字", "个汉字")}
     for language in LANGUAGES:
-        limit, unit, measure = limits[language]
-        n = prose.length(concept.summary.of(language), language)
-        if n > limit:
-            yield (
-                f"summary.{language}",
-                Bilingual(f"{n} {unit}, at most {limit}", f"{n} {measure}，最多 {limit}"),
-            )
+        unit, measure = units[language]
+        for part, limits in LIMITS.items():
+            text, limit = getattr(concept, part), limits[language]
+            if text and (n := prose.length(wiki.plain(text.of(language)), language)) > limit:
+                yield f"{part}.{language}", Bilingual(f"{n} {unit}, at most {limit}", f"{n} {measure}，最多 {limit}")
+        for part in LABELLED:
+            text = getattr(concept, part)
+            if text and (n := prose.sentences(wiki.plain(text.of(language)), language)) > SENTENCES:
+                wrong = Bilingual(f"{n} sentences, at most {SENTENCES}", f"{n} 句，最多 {SENTENCES} 句")
+                yield f"{part}.{language}", wrong
         if concept.body:
             n = prose.sentences(wiki.plain(concept.body.of(language)), language)
             if not 3 <= n <= 8:
@@ -100,11 +145,79 @@ def _lengths(concept: Concept) -> Iterator[Finding]:
             yield f"summary.{language}", wrong
 
 
+def _example(concept: Concept) -> Iterator[Finding]:
+    example = concept.example
+    if example is None:
+        return
+    for language in LANGUAGES:
+        lines = example.of(language).split("\n")
+        wide = max(map(columns, lines))
+        if len(lines) > LINES or wide > COLUMNS:
+            size = f"{len(lines)} x {wide}", f"{LINES} x {COLUMNS}"
+            yield f"example.{language}", Bilingual(f"{size[0]}, at most {size[1]}", f"{size[0]}，最多 {size[1]}")
+        odd = {c for c in DRAWN_WITH.findall(example.of(language)) if unicodedata.east_asian_width(c) not in "WF"}
+        for character in sorted(odd):
+            wrong = Bilingual(f"'{character}' has no certain width", f"“{character}”的宽度不固定")
+            yield f"example.{language}", wrong
+    for number, expression in example.computed.items():
+        here = f"example.computed.{short(number)}"
+        for language in LANGUAGES:
+            if not stands_in(number, example.of(language)):
+                yield here, Bilingual(f"not in example.{language}", f"example.{language} 中没有")
+        try:
+            right = disagrees(number, expression)
+        except ValueError as fault:
+            yield here, Bilingual(f"cannot be worked out: {fault}", f"无法计算：{fault}")
+        else:
+            if right:
+                yield here, Bilingual(f"{short(expression)} is {right}", f"{short(expression)} 等于 {right}")
+
+
+def _believed(concept: Concept) -> Iterator[Finding]:
+    if len(concept.believed) > MOST_BELIEVED:
+        n = len(concept.believed)
+        yield "believed", Bilingual(f"{n} pairs, at most {MOST_BELIEVED}", f"{n} 对，最多 {MOST_BELIEVED} 对")
+
+
+def _demo(concept: Concept, demos: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+    if concept.demo and concept.demo not in demos:
+        yield "demo", Bilingual(f"no demo '{concept.demo}'", f"没有演示“{concept.demo}”")
+    elif concept.claim and concept.claim not in demos.get(concept.demo or "", ()):
+        known = ", ".join(demos.get(concept.demo or "", ()))
+        yield "claim", Bilingual(f"no claim of this demo: {known}", f"该演示没有此论断：{known}")
+
+
+def _cited(concept: Concept, named: Collection[str]) -> Iterator[Finding]:
+    """Who is cited by name and year, and stands in no source."""
+    known = [(f"{source.author} {source.title}".casefold(), str(source.year)) for source in concept.sources]
+    for field, text in concept.prose():
+        for language in LANGUAGES:
+            for name, year in CITED.findall(wiki.plain(text.of(language))):
+                is_there = any(name.casefold() in who and year == when for who, when in known)
+                if not is_there and name not in NO_AUTHOR and fold(name) not in named:
+                    wrong = Bilingual(f"{name} {year} stands in no source", f"文献中没有 {name} {year}")
+                    yield f"{field}.{language}", wrong
+
+
+def _promised(concept: Concept, named: Collection[str]) -> Iterator[Finding]:
+    """An abbreviation that is asked for, and that neither the entry nor any name knows."""
+    parts = [*(text for text, _ in concept.surfaces()), *(text for _, pair in concept.prose() for text in pair)]
+    if concept.example:
+        parts += [concept.example.en, concept.example.zh]
+    if concept.code:
+        parts.append(concept.code.call)
+    said = " ".join([*parts, *concept.formula, *(f"{source.title} {source.author}" for source in concept.sources)])
+    for language in LANGUAGES:
+        for ask in concept.asks.get(language, ()):
+            for term in ABBREVIATION.findall(ask):
+                if term not in said and term not in NO_TERM and fold(term) not in named:
+                    wrong = Bilingual(f"'{term}' is asked for and stands in no text", f"问到了“{term}”，正文中却没有")
+                    yield f"asks.{language} '{short(ask)}'", wrong
+
+
 def _texts(concept: Concept) -> Iterator[tuple[str, Bilingual]]:
-    for name in PROSE:
-        if text := getattr(concept, name):
-            yield name, text
-    yield from ((f"symbols.{short(symbol)}", text) for symbol, text in concept.symbols.items())
+    yield from concept.prose()
+    yield from ((f"symbols.{short(symbol)}", meant.says) for symbol, meant in concept.symbols.items())
     for i, link in enumerate(concept.links):
         if link.why:
             yield f"links[{i}].why", link.why
@@ -120,7 +233,7 @@ def _prose(concept: Concept) -> Iterator[Finding]:
 
 def _unseen(concept: Concept) -> Iterator[Finding]:
     for field, text in _strings(concept):
-        yield from ((field, slip) for slip in prose.unseen(text, lines=field.startswith(PROSE)))
+        yield from ((field, slip) for slip in prose.unseen(text, lines=field.startswith((*PROSE, "example"))))
 
 
 def _strings(concept: Concept) -> Iterator[tuple[str, str]]:
@@ -129,20 +242,24 @@ def _strings(concept: Concept) -> Iterator[tuple[str, str]]:
         yield from ((f"{field}.{language}", text.of(language)) for language in LANGUAGES)
     for field, lists in (("aliases", concept.aliases), ("asks", concept.asks)):
         yield from ((f"{field}.{language}", text) for language, texts in lists.items() for text in texts)
-    if concept.formula:
-        yield "formula", concept.formula
+    if concept.example:
+        yield from ((f"example.{language}", concept.example.of(language)) for language in LANGUAGES)
+    if concept.code:
+        yield "code.call", concept.code.call
+    yield from ((f"formula[{i}]", line) for i, line in enumerate(concept.formula))
     yield from ((f"symbols.{short(symbol)}", symbol) for symbol in concept.symbols)
     for i, source in enumerate(concept.sources):
         yield from ((f"sources[{i}].{part}", getattr(source, part)) for part in ("title", "author", "url"))
 
 
 def _formula(concept: Concept) -> Iterator[Finding]:
-    for field, latex in [("formula", concept.formula or ""), *((f"symbols.{short(s)}", s) for s in concept.symbols)]:
+    lines = [(f"formula[{i}]", line) for i, line in enumerate(concept.formula)]
+    for field, latex in [*lines, *((f"symbols.{short(s)}", s) for s in concept.symbols)]:
         try:
             to_terminal(latex)
         except ValueError as error:
             yield field, Bilingual(f"cannot be shown in a terminal: {error}", f"无法在终端显示：{error}")
-    formula = (concept.formula or "").replace(" ", "")
+    formula = "\n".join(concept.formula).replace(" ", "")
     for symbol in concept.symbols:
         if symbol.replace(" ", "") not in formula:
             yield f"symbols.{short(symbol)}", Bilingual("not in the formula", "公式中没有此符号")
@@ -176,6 +293,13 @@ def _links(concept: Concept, names: set[str]) -> Iterator[Finding]:
                 f"{here}.why",
                 message if asked else Bilingual(f"{link.rel} has no why", f"{link.rel} 不带原因"),
             )
+        if link.why and (word := ALONE.search(link.why.zh)):
+            wrong = Bilingual(
+                f"'{word[0]}' is read on both cards: name it", f"“{word[0]}”会显示在两张卡片上，请直接写名称"
+            )
+            yield f"{here}.why.zh", wrong
+        if link.soft and link.rel not in (*ROUTED, "prerequisite", "part_of"):
+            yield f"{here}.soft", Bilingual(f"{link.rel} is on no route", f"{link.rel} 不在学习路径上")
     if len(concept.links) != len({(link.rel, link.to) for link in concept.links}):
         yield "links", Bilingual("a link stands twice", "链接重复")
     for field, text in _texts(concept):
@@ -186,6 +310,27 @@ def _links(concept: Concept, names: set[str]) -> Iterator[Finding]:
         if set(wiki.targets(text.en)) != set(wiki.targets(text.zh)):
             odd = ", ".join(sorted(set(wiki.targets(text.en)) ^ set(wiki.targets(text.zh))))
             yield field, Bilingual(f"linked in one language only: {odd}", f"仅一种语言中有链接：{odd}")
+
+
+def _routes(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
+    """What a model uses, is trained by or consists of, and its learning route leaves out."""
+    needs = {c.id: [link.to for link in c.links if link.rel == "prerequisite" and not link.soft] for _, c in pairs}
+    parts: dict[str, list[str]] = defaultdict(list)
+    for _, concept in pairs:
+        for link in concept.links:
+            if link.rel == "part_of" and not link.soft:
+                parts[link.to].append(concept.id)
+    for entry, concept in pairs:
+        if concept.type != "model" or concept.body:
+            continue
+        made_of = [link.to for link in concept.links if link.rel in ROUTED and not link.soft] + parts[concept.id]
+        route = learning_path(needs, concept.id)
+        for left in [other for other in dict.fromkeys(made_of) if other in needs and other not in route]:
+            wrong = Bilingual(
+                f"{left} is not on the route here: make it a prerequisite, of this or of one before, or soft",
+                f"学习路径上没有 {left}：请列为先修（本条或其先修），或标为 soft",
+            )
+            yield entry.problem("links", wrong)
 
 
 def _order(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -256,8 +401,7 @@ def _orphans(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
         return
     linked = {link.to for _, concept in pairs for link in concept.links}
     for _, concept in pairs:
-        bodies = [text.en for _, text in _texts(concept)]
-        linked |= {target for text in bodies for target in wiki.targets(text)}
+        linked |= {target for _, text in _texts(concept) for target in wiki.targets(text.en)}
     for entry, concept in pairs:
         if concept.id not in linked:
             yield entry.problem("id", Bilingual("no entry links here", "没有条目链接到这里"))

@@ -174,10 +174,16 @@ def _extend(old: Any, new: Any) -> Any:
 def make_concept(entry: Entry) -> Concept:
     """The concept of an entry in which every needed field was read."""
     values = dict(entry.values)
-    pairs = values.pop("aliases", {})
-    aliases = {language: tuple(text for text, _ in forms) for language, forms in pairs.items()}
-    status = {text: mark for forms in pairs.values() for text, mark in forms if mark}
-    return Concept(**values, aliases=aliases, alias_status=status)
+    lists = values.pop("aliases", {})
+    forms = [form for aliases in lists.values() for form in aliases]
+    names = {entry.id, *values["name"]}
+    aliases = {
+        language: tuple(form.text for form in forms if not (form.weak and form.text in names))  # the name is weak
+        for language, forms in lists.items()
+    }
+    status = {form.text: form.status for form in forms if form.status}
+    weak = tuple(dict.fromkeys(form.text for form in forms if form.weak))
+    return Concept(**values, aliases=aliases, alias_status=status, weak=weak)
 
 
 def check_entries(entries: Sequence[Entry]) -> list[Problem]:

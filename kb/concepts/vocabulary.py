@@ -84,9 +84,25 @@ LABELS = {relation.inverse: relation.inverse_says for relation in RELATIONS.valu
     name: relation.says for name, relation in RELATIONS.items()
 }
 """What a relation is called, in either direction: on cards, in lists of neighbours, in notes."""
-LEARN_FIRST, LEADS_TO = Bilingual("learn first", "先学"), Bilingual("leads to", "再学")
-"""What a card calls all that is to be learnt before a concept, and what it is learnt for; it shows no prerequisite."""
+LEARN_FIRST, HELPS, LEADS_TO = Bilingual("before", "先学"), Bilingual("helps", "有助理解"), Bilingual("next", "再学")
+"""What a card calls all that is to be learnt before a concept, what only helps, and what it is learnt for."""
+PARTS: dict[str, Bilingual] = {
+    "idea": Bilingual("idea", "直觉"),
+    "example": Bilingual("example", "例子"),
+    "code": Bilingual("code", "代码"),
+    "how": Bilingual("how", "做法"),
+    "use": Bilingual("use", "适用"),
+    "avoid": Bilingual("avoid", "慎用"),
+    "cost": Bilingual("cost", "代价"),
+    "mind": Bilingual("mind", "当心"),
+    "belief": Bilingual("believed", "误解"),
+    "fact": Bilingual("in fact", "事实"),
+    "measured": Bilingual("measured", "实测"),
+}
+"""What the parts of an entry are called where they are shown."""
 
+USUALLY = Bilingual("usually", "通常为")
+"""Before the default of a symbol."""
 WRITTEN_RELATIONS = tuple(name for name in RELATIONS if name != "mentions")
 WITH_REASON = ("prerequisite", "mitigates", "causes", "contrasts_with")
 """Relations whose links say why, in one clause."""
@@ -95,4 +111,5 @@ SYMMETRIC = ("alternative_to", "contrasts_with")
 ALIAS_STATUS: dict[str, Bilingual] = {
     "misnomer": Bilingual("misnomer", "不规范说法"),
     "deprecated": Bilingual("older term", "旧称"),
+    "narrower": Bilingual("narrower term", "下位说法"),
 }

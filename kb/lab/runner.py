@@ -181,6 +181,11 @@ def all_demos() -> list[Demo]:
     return [demo_named(id) for id in sorted(demo_ids())]
 
 
+def claims_by_demo() -> dict[str, list[str]]:
+    """The names of the claims of every demo."""
+    return {demo.id: [claim.name for claim in demo.claims] for demo in all_demos()}
+
+
 def run_demo(
     demo: Demo,
     *,

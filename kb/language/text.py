@@ -26,6 +26,11 @@ def short(text: str, most: int = 80) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def columns(text: str) -> int:
+    """How wide a line is in a terminal: two columns for what is wide or full width, one for all else."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
 def whole(text: str) -> str:
     """A text that can be encoded: halves of characters, which no file or database takes, are replaced."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.panel import Panel
 from rich.text import Text
 
-from kb.concepts.vocabulary import AREAS, LABELS, LEADS_TO, LEARN_FIRST, TYPES
+from kb.concepts.model import LABELLED
+from kb.concepts.vocabulary import AREAS, HELPS, LABELS, LEADS_TO, LEARN_FIRST, PARTS, TYPES, USUALLY
 from kb.language import wiki
 from kb.language.text import Bilingual, Language
 from kb.show.colours import LABEL, NAME, OTHER_NAME
@@ -19,13 +20,15 @@ from kb.show.plain import one_line, printable, prose
 from kb.show.wrap import wrap
 
 if TYPE_CHECKING:
-    from kb.concepts.card import Card, Relation
+    from kb.concepts.card import Card, Pair, Relation, Texts
 
 WIDEST = 108
 LONGEST_LINK = 2083
 """Bytes of an address that terminals follow; each line that shows a part of it holds it whole."""
 SHOWN = 6
 """How many neighbours of one derived relation a card names."""
+ALSO = 3
+"""How many of its other names a card tells in each language."""
 
 # What a card says of its neighbours, in this order; the rest of what is derived is left to --json.
 OUTWARD = (
@@ -59,39 +62,33 @@ def _lines(text: Text, options: ConsoleOptions, indent: int) -> list[Text]:
 
 
 class Frame:
-    """A card's frame, with its names and facts in it; without one they stand above."""
+    """A card's frame, with its names in it; without one they stand above."""
 
-    def __init__(self, title: Text, facts: Text, content: RenderableType, *, drawn: bool) -> None:
-        self.title, self.facts, self.content, self.drawn = title, facts, content, drawn
+    def __init__(self, title: Text, content: RenderableType, *, drawn: bool) -> None:
+        self.title, self.content, self.drawn = title, content, drawn
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.drawn or options.ascii_only:  # where Greek letters and quotes may be two columns wide
-            yield Group(Flow(self.title), Flow(self.facts), Text(), self.content)
+            yield Group(Flow(self.title), self.content)
             return
-        yield Panel(
-            self.content,
-            title=self.title,
-            subtitle=self.facts,
-            title_align="left",
-            subtitle_align="right",
-            padding=(1, 2),
-            box=box.ROUNDED,
-        )
+        yield Panel(self.content, title=self.title, title_align="left", padding=(0, 2), box=box.ROUNDED)
 
 
 class Style(NamedTuple):
-    """How a card is shown: its languages, a note for a misnomer, and the frame, which a pipe does without."""
+    """How a card is shown: its languages, the name that was asked for and a note on it, and the frame."""
 
     languages: tuple[Language, ...]
+    asked: str = ""
     note: Bilingual | None = None
     framed: bool = True
+    """A pipe does without."""
 
 
 class Pairs:
-    """Labels in one column, what they label in the other."""
+    """Labels in one column, what they label in the other; what is drawn keeps its lines."""
 
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, Text]] = []
+    def __init__(self, rows: Iterable[tuple[str, Text]] = ()) -> None:
+        self.rows = list(rows)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = max(cell_len(label) for label, _ in self.rows) + 2
@@ -101,56 +98,136 @@ class Pairs:
                 yield Text.assemble((shown, LABEL), line)
 
 
+class Facts:
+    """Other names on the left, what kind of thing it is on the right; below each other where a line is too short."""
+
+    def __init__(self, names: Text, facts: Text) -> None:
+        self.names, self.facts = names, facts
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        gap = options.max_width - self.names.cell_len - self.facts.cell_len
+        if gap >= 2 and self.names:
+            yield Text.assemble(self.names, " " * gap, self.facts)
+        else:
+            yield from (Flow(text) for text in (self.names, self.facts) if text)
+
+
+Part = Sequence[RenderableType]
+"""What stands together on a card, an empty line before it."""
+
+
 def render_card(card: Card, style: Style) -> RenderableType:
     """The whole card."""
-    languages = style.languages
-    parts: list[RenderableType] = [*_note(style), Text()] if style.note else []
-    for i, language in enumerate(languages):
-        parts += [Text()] if i else []
-        parts += _prose(card, language)
-    first = languages[0]
-    parts += [
-        *_formula(card, first),
-        *_relations(card, first),
-        *_paths(card, first),
-        *_sources(card, first),
-        *_demo(card, languages),
-    ]
-    return _frame(card, style, Group(*parts))
+    languages, first = style.languages, style.languages[0]
+    return _frame(
+        card,
+        style,
+        [
+            *_beginning(card, style),
+            _pairs(_code(card, languages)),
+            _pairs(_labelled(card, languages, LABELLED)),
+            *(_pairs(_believed(pair, card, languages)) for pair in card["believed"]),
+            *_older(card, languages),
+            list(_formula(card, first)),
+            _pairs(_relations(card, first)),
+            _pairs(_paths(card, first)),
+            list(_sources(card, first)),
+            list(_demo(card, languages)),
+        ],
+    )
 
 
 def render_brief(card: Card, style: Style) -> RenderableType:
-    """Names and summary only."""
-    parts: list[RenderableType] = [*_note(style)]
-    parts += [Flow(Text(prose(card["summary"][language]))) for language in style.languages]
-    return _frame(card, style, Group(*parts))
+    """What a first look needs: names, summary, idea and example."""
+    return _frame(card, style, _beginning(card, style))
 
 
-def _note(style: Style) -> Iterator[RenderableType]:
-    if style.note:
-        yield Flow(Text(printable(style.note.of(style.languages[0])), style="yellow"))
+def _beginning(card: Card, style: Style) -> list[Part]:
+    note = [Flow(Text(printable(style.note.of(style.languages[0])), style="yellow"))] if style.note else []
+    summary = [Flow(Text(prose(card["summary"][language]), style="bold")) for language in style.languages]
+    opening = [*_labelled(card, style.languages, ("idea",)), *_example(card, style.languages)]
+    return [note, summary, _pairs(opening)]
 
 
-def _frame(card: Card, style: Style, content: RenderableType) -> RenderableType:
+def _pairs(rows: Iterable[tuple[str, Text]]) -> Part:
+    found = list(rows)
+    return [Pairs(found)] if found else []
+
+
+def _frame(card: Card, style: Style, parts: Iterable[Part]) -> RenderableType:
     language = style.languages[0]
     en, zh = card["name"]["en"], card["name"]["zh"]
     names = [en] if en == zh else [zh, en] if language == "zh" else [en, zh]
     title = Text("  ").join(Text(one_line(name), style=NAME if i == 0 else OTHER_NAME) for i, name in enumerate(names))
+    content: list[RenderableType] = [Facts(_also(card, style), _facts(card, language))]
+    for part in filter(None, parts):
+        content += [Text(), *part]
+    return Frame(title, Group(*content), drawn=style.framed)
+
+
+def _facts(card: Card, language: Language) -> Text:
     facts = [TYPES[card["type"]].of(language), *(AREAS[area].of(language) for area in card["area"])]
     facts += [str(card["year"])] if card["year"] else []
-    subtitle = Text(" · ".join(dict.fromkeys(facts)), style="dim")
-    return Frame(title, subtitle, content, drawn=style.framed)
+    return Text(" · ".join(dict.fromkeys(facts)), style="dim")
 
 
-def _prose(card: Card, language: Language) -> Iterator[RenderableType]:
-    yield Flow(Text(prose(card["summary"][language]), style="bold"))
-    if card["body"]:
-        yield Text()
-        yield Flow(_linked(card["body"][language], card, language))
-    if card["misconception"]:
-        yield Text()
-        label = Text("误区：" if language == "zh" else "Not so: ", style="bold yellow")
-        yield Flow(label.append_text(_linked(card["misconception"][language], card, language, style="yellow")))
+def _also(card: Card, style: Style) -> Text:
+    """The other names that readers meet first, and the one that was asked for, marked."""
+    language, names = style.languages[0], dict[str, None]()
+    for each in style.languages:
+        forms = [form for form in card["aliases"].get(each, ()) if form not in card["alias_status"]]
+        names |= dict.fromkeys(forms[:ALSO])
+    aliases = {form for forms in card["aliases"].values() for form in forms}
+    if asked := style.asked if style.asked in aliases else "":
+        names = {asked: None, **dict.fromkeys(list(names)[: ALSO * len(style.languages) - (asked not in names)])}
+    shown = Text("又称：" if language == "zh" else "also: ", style="dim") if names else Text()
+    for i, name in enumerate(names):
+        shown.append(("、" if language == "zh" else ", ") * (i > 0))
+        shown.append(one_line(name), style="bold" if name == asked else None)
+        shown.append(Bilingual(" (asked for)", "（所查）").of(language) * (name == asked), style="dim")
+    return shown
+
+
+def _labelled(card: Card, languages: Iterable[Language], parts: Iterable[str]) -> Iterator[tuple[str, Text]]:
+    """The labelled lines that the entry has, the languages of each together."""
+    for part in parts:
+        text: Texts | None = card[part]  # type: ignore[literal-required]  # a name of the table
+        for language in languages if text else ():
+            yield PARTS[part].of(language), _linked(text[language], card, language)  # type: ignore[index]
+
+
+def _example(card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text]]:
+    if example := card["example"]:
+        for language in languages:
+            yield PARTS["example"].of(language), Text(printable(example[language]).expandtabs())
+
+
+def _code(card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text]]:
+    if not card["code"]:
+        return
+    call, trap = card["code"]["call"], card["code"]["trap"]
+    for i, language in enumerate(languages):
+        text = Text(one_line(call) if i == 0 else "", style="bold green")
+        if trap:
+            text.append(("\n" if i == 0 else "") + prose(trap[language]), style="not bold default")
+        if text:
+            yield PARTS["code"].of(language) if i == 0 else "", text
+
+
+def _believed(pair: Pair, card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text]]:
+    for language in languages:
+        yield PARTS["belief"].of(language), _linked(pair["belief"][language], card, language, style="yellow")
+        yield PARTS["fact"].of(language), _linked(pair["fact"][language], card, language)
+
+
+def _older(card: Card, languages: Iterable[Language]) -> Iterator[Part]:
+    """What entries of the older form hold."""
+    for language in languages:
+        if card["body"]:
+            yield [Flow(_linked(card["body"][language], card, language))]
+        if card["misconception"]:
+            label = Text("误区：" if language == "zh" else "Not so: ", style="bold yellow")
+            yield [Flow(label.append_text(_linked(card["misconception"][language], card, language, style="yellow")))]
 
 
 def _linked(text: str, card: Card, language: Language, style: str = "") -> Text:
@@ -167,26 +244,22 @@ def _linked(text: str, card: Card, language: Language, style: str = "") -> Text:
 
 
 def _formula(card: Card, language: Language) -> Iterator[RenderableType]:
-    if not card["formula_text"]:
-        return
-    yield Text()
-    yield Flow(Text(printable(card["formula_text"]), style="bold green"), indent=4)
-    for symbol, text in card["symbols"].items():
+    for line in card["formula_text"]:
+        yield Flow(Text(printable(line), style="bold green"), indent=4)
+    for symbol, meant in card["symbols"].items() if card["formula_text"] else ():
+        said = [meant[language], meant["shape"], meant["default"] and f"{USUALLY.of(language)} {meant['default']}"]
         shown = one_line(card["symbols_text"][symbol])
-        yield Flow(Text.assemble((shown, "green"), "  ", (one_line(text[language]), "dim")), indent=6)
+        joined = ("，" if language == "zh" else ", ").join(one_line(each) for each in said if each)
+        yield Flow(Text.assemble((shown, "green"), "  ", (joined, "dim")), indent=6)
 
 
-def _relations(card: Card, language: Language) -> Iterator[RenderableType]:
+def _relations(card: Card, language: Language) -> Iterator[tuple[str, Text]]:
     groups: dict[str, list[Relation]] = {}
     for edge in card["related"]:
         groups.setdefault(edge["rel"], []).append(edge)
-    pairs = Pairs()
     for rel in (*OUTWARD, *INWARD):
-        if rel in groups:
-            pairs.rows.append((LABELS[rel].of(language), _names(groups[rel], language, with_reasons=rel in OUTWARD)))
-    if pairs.rows:
-        yield Text()
-        yield pairs
+        if rel in groups and not (rel == "implemented_in" and card["code"]):  # the call says so
+            yield LABELS[rel].of(language), _names(groups[rel], language, with_reasons=rel in OUTWARD)
 
 
 def _names(edges: Sequence[Relation], language: Language, *, with_reasons: bool) -> Text:
@@ -203,29 +276,25 @@ def _names(edges: Sequence[Relation], language: Language, *, with_reasons: bool)
     return Text("、" if language == "zh" else ", ").join(names + more)
 
 
-def _paths(card: Card, language: Language) -> Iterator[RenderableType]:
-    pairs = Pairs()
+def _paths(card: Card, language: Language) -> Iterator[tuple[str, Text]]:
     before, after = card["learn_first"], card["leads_to"]
     dots = Text("…", style="dim")
     if before:
         nearest = sorted(before, key=lambda step: step["distance"])[:SHOWN]
         steps = [Text(one_line(step["name"][language])) for step in before if step in nearest]
         path = Text(" → ", style="dim").join([dots] * (len(before) > SHOWN) + steps)
-        pairs.rows.append((LEARN_FIRST.of(language), path))
+        yield LEARN_FIRST.of(language), path
+    helps = [edge for edge in card["related"] if edge["rel"] == "prerequisite" and edge["soft"]]
+    if helps:
+        yield HELPS.of(language), _names(helps, language, with_reasons=True)
     if after:
         names = [Text(one_line(step["name"][language])) for step in after[:SHOWN]]
         more = [Text(f"… +{len(after) - SHOWN}", style="dim")] * (len(after) > SHOWN)
         joined = Text("、" if language == "zh" else ", ").join(names + more)
-        pairs.rows.append((LEADS_TO.of(language), joined))
-    if pairs.rows:
-        yield Text()
-        yield pairs
+        yield LEADS_TO.of(language), joined
 
 
 def _sources(card: Card, language: Language) -> Iterator[RenderableType]:
-    if not card["sources"]:
-        return
-    yield Text()
     for source in card["sources"]:
         link = _link(source["url"])
         line = Text(f"{one_line(source['author'])}, ", style="dim")
@@ -246,7 +315,6 @@ def _link(url: str) -> str:
 def _demo(card: Card, languages: tuple[Language, ...]) -> Iterator[RenderableType]:
     if not card["demo"]:
         return
-    yield Text()
     label = "演示" if languages[0] == "zh" else "demo"
     yield Text.assemble((label, LABEL), "  ", (f"kb demo {card['demo']}", "bold green"))
     if card["demo_shows"]:

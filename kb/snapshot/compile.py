@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kb.concepts.card import Kept
-from kb.concepts.model import Concept
+from kb.concepts.graph import linked
+from kb.concepts.model import LABELLED, Concept
 from kb.language import wiki
 from kb.language.pinyin import readings
 from kb.language.surface import fold, strip_tones
-from kb.language.text import LANGUAGES
+from kb.language.text import LANGUAGES, Language
 from kb.language.words import words
 
 Sounds = frozenset[tuple[str, str]]
@@ -30,23 +31,22 @@ def card_row(concept: Concept) -> tuple[str | None, ...]:
 
 def make_card(concept: Concept) -> Kept:
     """The JSON form of a concept, its formulas in readable form, and whom its texts link to."""
-    texts = [text for pair in (concept.body, concept.misconception, concept.summary) if pair for text in pair]
     formula, symbols = _readable(concept)
     return {
         **concept.to_json(),  # type: ignore[typeddict-item]  # `fields.ENTRY` says what it holds
         "formula_text": formula,
         "symbols_text": symbols,
-        "linked": sorted({target for text in texts for target in wiki.targets(text)}),
+        "linked": linked(concept),
     }
 
 
-def _readable(concept: Concept) -> tuple[str | None, dict[str, str]]:
+def _readable(concept: Concept) -> tuple[list[str], dict[str, str]]:
     from kb.concepts.formula import to_terminal
 
     try:
-        return concept.formula and to_terminal(concept.formula), {s: to_terminal(s) for s in concept.symbols}
+        return list(map(to_terminal, concept.formula)), {s: to_terminal(s) for s in concept.symbols}
     except ValueError:  # a user's formula that we cannot read is shown as it is written; lint says so
-        return concept.formula, {symbol: symbol for symbol in concept.symbols}
+        return list(concept.formula), {symbol: symbol for symbol in concept.symbols}
 
 
 def surface_rows(concept: Concept, known: Mapping[str, Sounds]) -> Iterator[tuple[str, str, str, str]]:
@@ -92,10 +92,18 @@ def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
         name, others = concept.name.of(language), concept.aliases.get(language, ())
         rows.append((concept.id, "names", language, ", ".join([name, *others[:6]])))
         rows.append((concept.id, "summary", language, f"{name}: {concept.summary.of(language)}"))
-        if concept.body:
-            rows.append((concept.id, "body", language, f"{name}: {wiki.plain(concept.body.of(language))}"))
+        for part, text in _parts(concept, language):
+            rows.append((concept.id, part, language, f"{name}: {text}"))
         rows += [(concept.id, "ask", language, ask) for ask in concept.asks.get(language, ())]
     return rows
+
+
+def _parts(concept: Concept, language: Language) -> Iterator[tuple[str, str]]:
+    if concept.idea:
+        yield "idea", wiki.plain(concept.idea.of(language))
+    texts = [getattr(concept, name) for name in (*LABELLED, "body")]
+    if body := " ".join(wiki.plain(text.of(language)) for text in texts if text):
+        yield "body", body
 
 
 def digest_of(passages: Iterable[Sequence[str]]) -> str:
@@ -129,5 +137,6 @@ def words_of(concept: Concept) -> Words:
     """The words of all that a concept says."""
     names = [text for text, _ in concept.surfaces()]
     asks = [ask for language in LANGUAGES for ask in concept.asks.get(language, ())]
-    body = [*map(wiki.plain, concept.body or ()), *map(wiki.plain, concept.misconception or ())]
+    apart = ("summary", "demo_shows")
+    body = [wiki.plain(text) for part, pair in concept.prose() if part not in apart for text in pair]
     return Words(*(words(" \n ".join(texts)) for texts in (names, concept.summary, asks, body)))

@@ -44,12 +44,12 @@ class Store(Names):
         formulas: dict[str, Any] = {key: card.pop(key) for key in ("formula_text", "symbols_text")}
         linked: list[str] = card.pop("linked")
         before = self.learning_path(id) if paths else {}
-        edges = self.query("SELECT rel, target, why_en, why_zh FROM edge WHERE id = ? ORDER BY place", (id,))
-        after = sorted(target for rel, target, *_ in edges if rel == "leads_to")
+        edges = self.query("SELECT rel, target, why_en, why_zh, soft FROM edge WHERE id = ? ORDER BY place", (id,))
+        after = sorted(target for rel, target, *_, soft in edges if rel == "leads_to" and not soft)
         names = self.names({*linked, *before, *(target for _, target, *_ in edges)})
         card["related"] = [
-            {"rel": rel, "to": target, "name": names[target], "why": en and {"en": en, "zh": zh}}
-            for rel, target, en, zh in edges
+            {"rel": rel, "to": target, "name": names[target], "why": en and {"en": en, "zh": zh}, "soft": bool(soft)}
+            for rel, target, en, zh, soft in edges
         ]
         card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before.items()]
         card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
@@ -79,10 +79,9 @@ class Store(Names):
 
     def learning_path(self, id: str) -> dict[str, int]:
         """Everything to learn before a concept, the most basic first, each with its distance from the concept."""
-        sql = """WITH RECURSIVE needed (id) AS (
-                     VALUES (?) UNION SELECT target FROM edge JOIN needed USING (id) WHERE rel = 'prerequisite'
-                 )
-                 SELECT id, target FROM edge JOIN needed USING (id) WHERE rel = 'prerequisite' ORDER BY id, place"""
+        sql = """WITH RECURSIVE hard AS (SELECT id, target, place FROM edge WHERE rel = 'prerequisite' AND NOT soft),
+                 needed (id) AS (VALUES (?) UNION SELECT target FROM hard JOIN needed USING (id))
+                 SELECT id, target FROM hard JOIN needed USING (id) ORDER BY id, place"""
         needs: dict[str, list[str]] = {}
         for one, other in self.query(sql, (id,)):
             needs.setdefault(one, []).append(other)

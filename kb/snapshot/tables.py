@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kb import __version__
 
-SCHEMA = f"10-{__version__}"
+SCHEMA = f"11-{__version__}"
 """Says which tables a snapshot has, and what stands in them. Count it up where either changes: a snapshot with another
 number is built anew, while one that is taken for another would fail or answer wrongly."""
 TABLES = """
@@ -16,7 +16,8 @@ CREATE TABLE card (
     demo TEXT, passages TEXT NOT NULL, json TEXT NOT NULL
 );
 CREATE TABLE edge (
-    id TEXT, rel TEXT, target TEXT, why_en TEXT, why_zh TEXT, kind TEXT NOT NULL, place INTEGER NOT NULL,
+    id TEXT, rel TEXT, target TEXT, why_en TEXT, why_zh TEXT, kind TEXT NOT NULL, soft INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     PRIMARY KEY (id, rel, target)
 ) WITHOUT ROWID;
 CREATE TABLE surface (

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from kb.concepts.blocks import Block, cut, read_block
 from kb.concepts.card import Kept
-from kb.concepts.graph import MENTIONING, Node, edges_of, mentioned, node_of
+from kb.concepts.graph import Node, edges_of, node_of
 from kb.concepts.model import Concept, Link
 from kb.concepts.source import Entry, Source, check_entries, load, make_concept, merge
 from kb.language.text import Bilingual
@@ -145,7 +145,7 @@ def write(db: sqlite3.Connection, change: Change) -> None:
     db.execute("DELETE FROM block")
     db.executemany("INSERT OR IGNORE INTO block VALUES (?, ?)", change.blocks)
     db.execute("DELETE FROM edge")
-    db.executemany("INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?)", _edge_rows(db, change))
+    db.executemany("INSERT INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _edge_rows(db, change))
     db.execute("INSERT OR REPLACE INTO meta SELECT 'size', count(*) FROM card")
 
 
@@ -190,11 +190,12 @@ def _edge_rows(db: sqlite3.Connection, change: Change) -> Iterator[tuple[str | i
     fresh = {concept.id: node_of(concept) for concept, _ in change.concepts}
     kept = db.execute("SELECT id, json FROM card ORDER BY id").fetchall()
     nodes = [fresh.get(id) or _node(json.loads(card)) for id, card in kept]
-    for place, (id, rel, target, why, kind) in enumerate(edges_of(nodes)):
-        yield id, rel, target, why and why.en, why and why.zh, kind, place
+    for place, (id, rel, target, why, kind, soft) in enumerate(edges_of(nodes)):
+        yield id, rel, target, why and why.en, why and why.zh, kind, soft, place
 
 
 def _node(card: Kept) -> Node:
-    links = [Link(link["rel"], link["to"], link["why"] and Bilingual(**link["why"])) for link in card["links"]]
-    texts = (card[part] for part in MENTIONING)
-    return Node(card["id"], links, mentioned(text["en"] for text in texts if text))
+    links = [
+        Link(link["rel"], link["to"], link["why"] and Bilingual(**link["why"]), link["soft"]) for link in card["links"]
+    ]
+    return Node(card["id"], links, card["linked"])

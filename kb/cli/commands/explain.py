@@ -17,7 +17,10 @@ def command(
     session: Session,
     name: NAME,
     brief: Annotated[
-        bool, typer.Option("--brief", "-b", help=both("Names and summary only.", "只显示名称与摘要。"))
+        bool,
+        typer.Option(
+            "--brief", "-b", help=both("Names, summary, idea and example only.", "只显示名称、摘要、直觉与例子。")
+        ),
     ] = False,
     as_json: JSON = False,
 ) -> None:
@@ -30,13 +33,18 @@ def command(
 
     session.console.width = min(session.console.width, WIDEST)
     render = render_brief if brief else render_card
-    session.print(render(card, Style(session.languages, _note(match), framed=session.console.is_terminal)))
+    session.print(render(card, Style(session.languages, match.text, _note(match), framed=session.console.is_terminal)))
 
 
 def _note(match: Match) -> Bilingual | None:
-    """For a misnomer or an older term: what the standard term is."""
+    """For a misnomer or an older term: what the standard term is; for a narrower one: what it is a part of."""
     if match.status not in ALIAS_STATUS:
         return None
+    if match.status == "narrower":
+        return Bilingual(
+            f"'{match.text}' is narrower; it is told of here, under {match.name.en}.",
+            f"“{match.text}”是更窄的概念，在“{match.name.zh}”条目中一并说明。",
+        )
     what = ALIAS_STATUS[match.status]
     article, same = "a" if match.status == "misnomer" else "an", match.name.en == match.name.zh
     en = match.name.en if same else f"{match.name.en} ({match.name.zh})"

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kb.concepts.vocabulary import LABELS, TYPES, WRITTEN_RELATIONS
+from kb.concepts.model import LABELLED
+from kb.concepts.vocabulary import LABELS, PARTS, TYPES, USUALLY, WRITTEN_RELATIONS
 from kb.formats.obsidian.note import ID_KEY, Properties
 from kb.language import wiki
 from kb.language.text import LANGUAGES, Bilingual, Language
 
 if TYPE_CHECKING:
-    from kb.concepts.card import Card
+    from kb.concepts.card import Card, Symbol, Texts
 
 Link = Callable[[str, str], str]
 """(target id, shown text) -> `[[Note|text]]`, or the text alone where the target has no note."""
@@ -48,6 +49,7 @@ def make_region(card: Card, languages: tuple[Language, ...], link: Link) -> str:
     for language in languages:
         parts += _prose(card, language, link)
     parts += [
+        *_code(card, languages),
         *_formula(card, first),
         *_relations(card, first, link),
         *_sources(card, first),
@@ -63,12 +65,42 @@ def _names(card: Card, language: Language) -> str:
 
 def _prose(card: Card, language: Language, link: Link) -> list[str]:
     parts = [_callout("abstract", "", escape(wiki.plain(card["summary"][language])))]
+    for part in ("idea", "example", *LABELLED):
+        text = card[part]  # type: ignore[literal-required]  # a name of the table
+        label = f"**{PARTS[part].of(language)}**"
+        if text and part == "example":
+            parts += [label, _fenced("text", text[language])]
+        elif text:
+            parts.append(f"{label} {_linked(text[language], card, language, link)}")
+    for pair in card["believed"]:
+        title = f"{PARTS['belief'].of(language)}{'：' if language == 'zh' else ': '}{plain(pair['belief'], language)}"
+        parts.append(_callout("question", title, _linked(pair["fact"][language], card, language, link)))
     if card["body"]:
         parts.append(_linked(card["body"][language], card, language, link))
     if card["misconception"]:
         title = Bilingual("Not so", "误区").of(language)
         parts.append(_callout("warning", title, _linked(card["misconception"][language], card, language, link)))
     return parts
+
+
+def plain(text: Texts, language: Language) -> str:
+    """A text without links, on one line, as Markdown leaves it."""
+    return re.sub(r"\s+", " ", escape(wiki.plain(text[language])))
+
+
+def _fenced(kind: str, text: str) -> str:
+    """Lines as they are drawn, in a fence that nothing in them ends; two percent signs would make a mark of ours."""
+    text = re.sub("%(?=%)", "% ", text)
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{text}\n{fence}"
+
+
+def _code(card: Card, languages: tuple[Language, ...]) -> list[str]:
+    if not card["code"]:
+        return []
+    call, trap = re.sub(r"\s+", " ", card["code"]["call"]), card["code"]["trap"]
+    return [_fenced("python", call), *([plain(trap, language) for language in languages] if trap else [])]
 
 
 def _callout(kind: str, title: str, text: str) -> str:
@@ -102,8 +134,15 @@ def escape(text: str) -> str:
 def _formula(card: Card, language: Language) -> list[str]:
     if not card["formula"]:
         return []
-    lines = [f"- ${_math(symbol)}$ {escape(text[language])}" for symbol, text in card["symbols"].items()]
-    return [f"$$\n{_math(card['formula'])}\n$$", *(["\n".join(lines)] if lines else [])]
+    lines = [f"- ${_math(symbol)}$ {_meaning(meant, language)}" for symbol, meant in card["symbols"].items()]
+    return [*(f"$$\n{_math(line)}\n$$" for line in card["formula"]), *(["\n".join(lines)] if lines else [])]
+
+
+def _meaning(symbol: Symbol, language: Language) -> str:
+    """What a symbol is, its shape and its usual value."""
+    usual = symbol["default"] and f"{USUALLY.of(language)} {symbol['default']}"
+    said = [symbol[language], symbol["shape"], usual]
+    return escape(("，" if language == "zh" else ", ").join(each for each in said if each))
 
 
 def _math(latex: str) -> str:
