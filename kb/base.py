@@ -129,7 +129,7 @@ class KnowledgeBase:
         return self.store.names_from(start, limit, demos=demos)
 
     def card(self, id: str, *, paths: bool = True) -> Card:
-        """The card of a concept: its entry, and its neighbours with their names.
+        """The card of a concept: its entry, its neighbours with their names, and what its claim gave.
 
         Args:
             paths: With all that is to be learnt before it, which may be long.
@@ -137,7 +137,11 @@ class KnowledgeBase:
         Raises:
             KeyError: no such id.
         """
-        return self.store.card(id, paths=paths)
+        from kb.lab.measured import shown
+
+        card = self.store.card(id, paths=paths)
+        card["measured"] = shown(card["demo"], card["claim"])
+        return card
 
     def rows(self, *, kind: str = "", area: str = "") -> list[Row]:
         """Every concept, or those of a type and an area, by id, as a list shows it."""

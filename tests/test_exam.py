@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.cli.app import main
-from kb.cli.commands import demo as commands
+from kb.cli.demos import every
 from kb.demos import _exam
 from kb.demos._exam import KINDS, OPERATORS, Rule, judge, outcome, read_rule
 from kb.lab.eject import one_file
@@ -302,9 +302,9 @@ DRIVER = """
 import signal
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in the background, where it is ignored
-from kb.cli.commands import demo
+from kb.cli.demos import every
 from kb.lab.runner import read_demo
-demo.all_demos = lambda: [read_demo(path) for path in Path(__file__).with_name("demos").glob("[!_]*.py")]
+every.all_demos = lambda: [read_demo(path) for path in Path(__file__).with_name("demos").glob("[!_]*.py")]
 if __name__ == "__main__":
     from kb.cli.entry import run
     run()
@@ -399,7 +399,7 @@ def test_ctrl_c_before_anything_is_done_says_nothing(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(commands, "_reports", interrupted)
+    monkeypatch.setattr(every, "_reports", interrupted)
     with pytest.raises(SystemExit) as ended:
         main(["demo", "--all", "--device", "cpu", *form])
     assert ended.value.code == 130

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from kb.lab.figures import compose, draw
+from kb.lab import figures
+from kb.lab.figures import WITH_VALUES, compose, draw, translated
+from kb.language.text import Bilingual
 
 LINES = {"kind": "lines", "series": {"a": ([1, 10, 100], [1.0, 2.0, 4.0]), "b": ([1, 10], [3.0, 5.0])}, "x": "size", "y": "rate"}  # fmt: skip  # noqa: E501
 
@@ -73,9 +75,64 @@ def test_every_figure_has_its_row_and_its_title() -> None:
     assert canvas.get_suptitle() == "LSTM"
     assert [row.get_suptitle() for row in canvas.subfigs] == ["curves", "more"]
     assert [row.axes[0].get_yscale() for row in canvas.subfigs] == ["linear", "log"]
-    assert draw({"curves": LINES}, "LSTM").startswith(b"\x89PNG")
+    assert draw({"curves": LINES}, Bilingual("LSTM", "长短期记忆")).startswith(b"\x89PNG")
 
 
 def test_a_figure_of_an_unknown_kind_is_a_defect() -> None:
     with pytest.raises(ValueError, match="unknown figure kind 'pie'"):
-        draw({"title": {"kind": "pie"}}, "heading")
+        draw({"title": {"kind": "pie"}}, Bilingual("heading", "标题"))
+
+
+def test_labels_are_said_in_chinese_where_they_are_known() -> None:
+    given = {
+        "errors": {"kind": "lines", "series": {"net": ([0], [1]), "other": ([0], [2])}, "x": "step", "y": "error"},
+        "map": {"kind": "heatmap", "values": [[1, 2]], "columns": ["cat", "dog"], "rows": ["cat"]},
+        "numbers": {"kind": "table", "columns": ["net"], "rows": [["cat", 1.5]]},
+        "all": {"kind": "bars", "values": {"net": 1}},
+    }
+    zh = {"errors": "误差", "net": "网络", "step": "步", "cat": "猫", "error": "误差值", "all": "全部"}
+    said = translated(given, zh)
+    assert list(said) == ["误差", "map", "numbers", "全部"]
+    assert said["误差"] == {
+        "kind": "lines", "series": {"网络": ([0], [1]), "other": ([0], [2])}, "x": "步", "y": "误差值"
+    }  # fmt: skip
+    assert said["map"] == {"kind": "heatmap", "values": [[1, 2]], "columns": ["猫", "dog"], "rows": ["猫"]}
+    assert said["numbers"] == {"kind": "table", "columns": ["网络"], "rows": [["猫", 1.5]]}
+    assert said["全部"]["values"] == {"网络": 1}
+
+
+def test_a_picture_is_chinese_only_where_a_font_has_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    headings: list[tuple[str, str]] = []
+
+    def composed(shown: Any, heading: str) -> Any:
+        headings.append((next(iter(shown)), heading))
+        return compose(shown, heading)
+
+    monkeypatch.setattr(figures, "compose", composed)
+    for font in (None, "DejaVu Sans"):
+        monkeypatch.setattr(figures, "chinese_font", lambda font=font: font)
+        draw({"curves": LINES}, Bilingual("LSTM", "LSTM 2"), {"curves": "curves 2"})
+        draw({"curves": LINES}, Bilingual("LSTM", "LSTM 2"))
+    assert headings == [("curves", "LSTM")] * 2 + [("curves 2", "LSTM 2"), ("curves", "LSTM")]
+
+
+def test_the_cells_of_a_small_map_hold_their_values() -> None:
+    small = axes({"kind": "heatmap", "values": [[1, 2.5], [3, 4]]})
+    assert [text.get_text() for text in small.texts] == ["1", "2.5", "3", "4"]
+    large = axes({"kind": "heatmap", "values": [list(range(WITH_VALUES + 1))]})
+    assert not large.texts
+
+
+def test_points_may_be_joined_named_and_of_one_scale() -> None:
+    drawn = axes(
+        {
+            "kind": "scatter",
+            "series": {"a": ([0, 1], [0, 1])},
+            "edges": [((0, 0), (1, 1))],
+            "texts": {"here": (1, 1)},
+            "equal": True,
+        }
+    )
+    assert len(drawn.lines) == 1
+    assert [text.get_text() for text in drawn.texts] == ["here"]
+    assert drawn.get_aspect() == 1.0

@@ -130,7 +130,7 @@ def source(url: str) -> Concept:
 def shown(concept: Concept) -> str:
     """The concept's card on a coloured terminal."""
     out = io.StringIO()
-    card = {**make_card(concept), "related": [], "learn_first": [], "leads_to": [], "link_names": {}}
+    card = {**make_card(concept), "related": [], "learn_first": [], "leads_to": [], "link_names": {}, "measured": None}
     console = Console(file=out, width=100, force_terminal=True, color_system="standard")
     console.print(render_card(json.loads(json.dumps(card)), Style(("en",))))
     return out.getvalue()

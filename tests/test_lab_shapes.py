@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from kb.demos import _exam
-from kb.lab.eject import one_file
+from kb.lab.cells import cells, concept
+from kb.lab.eject import notebook, one_file
 from kb.lab.figures import compose
 from kb.lab.runner import Demo, Report, demo_named, judge, read_demo, run_demo
 
@@ -127,6 +131,34 @@ def test_a_demo_that_ends_without_its_exam_is_a_defect(demo: Demo, end: str) -> 
     demo.path.write_text(DECLARED + RUN + end, encoding="utf-8")
     with pytest.raises(ValueError, match=r"a_short_one\.py: a demo ends with its exam"):
         one_file(demo)
+
+
+def test_a_notebook_holds_the_cells_and_passes_its_exam(tmp_path: Path) -> None:
+    demo = demo_named("lstm")
+    held = nbformat.reads(notebook(demo), as_version=4)
+    nbformat.validate(held)
+    source = [(cell.cell_type, cell.source) for cell in held.cells]
+    assert source[0][1].startswith("# LSTM — a gated cell state")
+    assert [text for kind, text in source if kind == "markdown"][1] == "## the concept"
+    code = "\n\n".join(text for kind, text in source if kind == "code")
+    assert "class LSTM" in code
+    path = tmp_path / "cells.py"
+    path.write_text(code.replace('["demo"]', '["demo", "--steps", "2"]'), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "holds: cell_gap" in done.stdout
+    assert done.stdout.endswith("exit code 0\n")
+
+
+def test_cells_begin_at_their_marks() -> None:
+    source = (
+        '"""Doc: what.\n\nMore."""\n\nimport math\n\n# %% the concept\n\n\nX = 1\n\n# %% what is claimed\n\nY = 2\n'
+    )
+    assert cells(source) == [
+        ("", '"""Doc: what.\n\nMore."""\n\nimport math\n'), ("the concept", "X = 1\n"), ("what is claimed", "Y = 2\n")
+    ]  # fmt: skip
+    assert concept(source) == "# Doc: what.\n\nX = 1\n"
+    assert concept("X = 1\n") == "X = 1\n"
 
 
 def test_every_shipped_demo_can_be_ejected() -> None:

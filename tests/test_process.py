@@ -249,7 +249,8 @@ def test_a_job_in_the_background_is_not_interrupted() -> None:
 def test_a_process_that_runs_a_demo_is_started_deaf_to_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
     from concurrent.futures import Future
 
-    from kb.cli.commands import demo
+    from kb.cli.demos import every
+    from kb.cli.demos.run import Run
 
     class Pool(list[set[signal.Signals]]):
         def __init__(self, *_: object, **__: object) -> None:
@@ -268,9 +269,9 @@ def test_a_process_that_runs_a_demo_is_started_deaf_to_interrupts(monkeypatch: p
             return done
 
     pools: list[Pool] = []
-    monkeypatch.setattr(demo, "ProcessPoolExecutor", Pool)
-    run = demo.Run("cpu", 0, None, quick=True)
-    assert list(demo._reports(demo.all_demos()[:2], run, "cpu", 2)) == ["report", "report"]
+    monkeypatch.setattr(every, "ProcessPoolExecutor", Pool)
+    run = Run("cpu", 0, None, quick=True)
+    assert list(every._reports(every.all_demos()[:2], run, "cpu", 2)) == ["report", "report"]
     assert all(signal.SIGINT in mask for mask in pools[0])
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 

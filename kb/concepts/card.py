@@ -125,6 +125,20 @@ class Kept(Entry):
     linked: list[str]
 
 
+class Measured(TypedDict):
+    """What a claim gave: the median over some seeds, and the worst; for a control the median."""
+
+    says: Texts
+    kind: str
+    op: str
+    threshold: float
+    value: float
+    worst: float
+    control: float | None
+    seeds: int
+    seconds: float
+
+
 class Card(Entry):
     """Everything about a concept."""
 
@@ -132,5 +146,6 @@ class Card(Entry):
     learn_first: list[Step]
     leads_to: list[Next]
     link_names: dict[str, Texts]
+    measured: Measured | None
     formula_text: list[str]
     symbols_text: dict[str, str]

@@ -39,12 +39,12 @@ SYMBOLS = _pairs(
 _SPACES = {",": " ", ";": " ", ":": " ", " ": " ", "quad": "  ", "qquad": "  "}
 _SILENT = {"!", "left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "limits", "nolimits", "displaystyle"}
 _WORDS = {"log", "ln", "exp", "sin", "cos", "tan", "tanh", "max", "min", "arg", "det", "dim", "sup", "inf", "lim", "Pr"}
-_FONTS = {"mathrm", "text", "mathbf", "boldsymbol", "mathit", "operatorname", "mathsf", "textbf", "mathcal"}
-_FONTS |= {"textit"}
+_FONTS = {"mathrm", "text", "mathbf", "boldsymbol", "mathit", "mathsf", "textbf", "textit", "mathcal"}
+_FONTS |= {"operatorname", "operatorname*"}
 _BLACKBOARD = dict(zip("ENRZPQ1", "𝔼ℕℝℤℙℚ𝟙", strict=True))
 _RELATION = re.compile(r"\s*([=≤≥≠≈∼∝≡→←↦⇒≪≫∈∉≜])\s*")
 _BINARY = re.compile(r"(?<=[^\s(\[{⟨|,=+−·×^_Σ∂∇])\s*([+−])\s*(?=[^\s)])")
-_TOKEN = re.compile(r"\\(?:[A-Za-z]+|.)|\s+|.", re.DOTALL)
+_TOKEN = re.compile(r"\\(?:operatorname\*|[A-Za-z]+|.)|\s+|.", re.DOTALL)
 DEEPEST = 50
 """Levels of braces and arguments within each other; formulas that people read have five."""
 

@@ -59,21 +59,21 @@ class Relation(NamedTuple):
 
 RELATIONS: dict[str, Relation] = {
     "is_a": Relation(Bilingual("is a kind of", "属于"), "has_kind", Bilingual("kinds", "包括")),
-    "part_of": Relation(Bilingual("is part of", "是其组成部分"), "has_part", Bilingual("parts", "组成部分")),
-    "variant_of": Relation(Bilingual("is a variant of", "是其变体"), "has_variant", Bilingual("variants", "变体")),
+    "part_of": Relation(Bilingual("is part of", "用于组成"), "has_part", Bilingual("parts", "组成部分")),
+    "variant_of": Relation(Bilingual("is a variant of", "变体自"), "has_variant", Bilingual("variants", "变体")),
     "uses": Relation(Bilingual("uses", "使用"), "used_by", Bilingual("used by", "被用于")),
     # cards show all that is to be learnt before instead, see LEARN_FIRST
     "prerequisite": Relation(Bilingual("needs first", "先修"), "leads_to", Bilingual("leads on to", "学完可学")),
     "mitigates": Relation(Bilingual("mitigates", "缓解"), "mitigated_by", Bilingual("mitigated by", "缓解方法")),
     "causes": Relation(Bilingual("causes", "导致"), "caused_by", Bilingual("caused by", "成因")),
-    "improves": Relation(Bilingual("improves", "改进"), "improved_by", Bilingual("improved by", "改进者")),
-    "reduces": Relation(Bilingual("reduces", "降低"), "reduced_by", Bilingual("reduced by", "降低方法")),
+    "improves": Relation(Bilingual("improves", "改进"), "improved_by", Bilingual("improved by", "改进方法")),
+    "reduces": Relation(Bilingual("reduces", "减少"), "reduced_by", Bilingual("reduced by", "减少方法")),
     "applied_to": Relation(Bilingual("is applied to", "应用于"), "served_by", Bilingual("served by", "常用方法")),
     "trained_by": Relation(Bilingual("is trained by", "训练方法"), "trains", Bilingual("trains", "用于训练")),
     "evaluated_by": Relation(Bilingual("is evaluated by", "评估指标"), "evaluates", Bilingual("evaluates", "用于评估")),
     "alternative_to": Relation(Bilingual("is an alternative to", "可替代"), "alternative_to"),
     "contrasts_with": Relation(Bilingual("contrasts with", "对比"), "contrasts_with"),
-    "example_of": Relation(Bilingual("is an example of", "是其实例"), "has_example", Bilingual("examples", "实例")),
+    "example_of": Relation(Bilingual("is an example of", "归入"), "has_example", Bilingual("examples", "实例")),
     "implemented_in": Relation(
         Bilingual("is implemented in", "实现于"), "implements", Bilingual("implements", "提供实现")
     ),

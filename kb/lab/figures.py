@@ -1,26 +1,72 @@
 """What a demo asks to be drawn, as one PNG: bars, lines, points, maps, images with boxes, tables.
 
-A figure is a plain dict with a `kind`; its data are lists or tensors on the CPU. Titles in the picture are English, so
-that it needs no Chinese font.
+A figure is a plain dict with a `kind`; its data are lists or tensors on the CPU. Labels are Chinese where the reader's
+language is, and a font here has the characters.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from kb.language.text import Bilingual
 
 Figure = Mapping[str, Any]
 
 
-def draw(figures: Mapping[str, Figure], heading: str) -> bytes:
+WITH_VALUES = 12
+"""Rows and columns of a map up to which its cells show their values."""
+CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei",
+    "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "Heiti SC", "Noto Sans CJK JP",
+)  # fmt: skip
+"""Fonts with simplified characters that systems have."""
+
+
+def chinese_font() -> str | None:
+    """The first of the Chinese fonts that is here."""
+    from matplotlib import font_manager
+
+    there = {font.name for font in font_manager.fontManager.ttflist}
+    return next((name for name in CHINESE_FONTS if name in there), None)
+
+
+def translated(figures: Mapping[str, Figure], zh: Mapping[str, str]) -> dict[str, Figure]:
+    """The figures with their titles and labels in another language; what has no translation stays."""
+    return {
+        zh.get(title, title): {key: _said(key, held, zh) for key, held in of_it.items()}
+        for title, of_it in figures.items()
+    }
+
+
+def _said(key: str, held: Any, zh: Mapping[str, str]) -> Any:
+    if key in ("x", "y"):
+        return zh.get(held, held)
+    if key in ("series", "values") and isinstance(held, dict):
+        return {zh.get(name, name): value for name, value in held.items()}
+    if key in ("titles", "columns", "rows") and isinstance(held, (list, tuple)):
+        return [_said("titles", part, zh) if isinstance(part, (list, tuple)) else zh.get(part, part) for part in held]
+    return held
+
+
+def draw(figures: Mapping[str, Figure], title: Bilingual, zh: Mapping[str, str] | None = None) -> bytes:
     """One PNG with all figures of a report, each under its title.
+
+    Args:
+        zh: The Chinese of their labels, where they are to be Chinese. Without a Chinese font they are not.
 
     Raises:
         ValueError: a figure of an unknown kind; a defect of the demo.
     """
-    buffer = io.BytesIO()
-    compose(figures, heading).savefig(buffer, format="png", dpi=130)
+    import matplotlib
+
+    buffer, font = io.BytesIO(), None if zh is None else chinese_font()
+    fonts = {"font.sans-serif": [font, "DejaVu Sans"], "axes.unicode_minus": False} if font else {}
+    with matplotlib.rc_context(fonts):  # type: ignore[arg-type]  # its type lists every key
+        shown = translated(figures, zh) if font and zh else figures
+        compose(shown, title.zh if font else title.en).savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
 
 
@@ -82,14 +128,25 @@ def _lines(row: Any, figure: Figure) -> None:
 
 def _scatter(row: Any, figure: Figure) -> None:
     axes = _axes(row, figure)
+    for (x0, y0), (x1, y1) in figure.get("edges", ()):
+        axes.plot([x0, x1], [y0, y1], color="#cccccc", linewidth=0.7, zorder=0)
     for name, (xs, ys) in figure["series"].items():
         axes.scatter(_plain(xs), _plain(ys), s=7, alpha=0.6, label=name)
+    for text, (x, y) in figure.get("texts", {}).items():
+        axes.annotate(text, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    if figure.get("equal"):
+        axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=8)
 
 
 def _heatmap(row: Any, figure: Figure) -> None:
     axes = row.subplots()
-    image = axes.imshow(_plain(figure["values"]), cmap="viridis", aspect="auto", interpolation="nearest")
+    values = _plain(figure["values"])
+    image = axes.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest")
+    if len(values[0]) <= WITH_VALUES and len(values) <= WITH_VALUES:
+        for y, x in itertools.product(range(len(values)), range(len(values[0]))):
+            color = "black" if image.norm(values[y][x]) > 0.6 else "white"
+            axes.text(x, y, f"{values[y][x]:.3g}", ha="center", va="center", fontsize=7, color=color)
     for labels, axis in ((figure.get("columns"), axes.xaxis), (figure.get("rows"), axes.yaxis)):
         if labels:
             axis.set_ticks(range(len(labels)), [str(label) for label in labels], fontsize=7)

@@ -8,11 +8,12 @@ read and judged by the exam that it sits when it runs alone.
 from __future__ import annotations
 
 import ast
-import runpy
+import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from kb.demos import _exam
@@ -21,6 +22,9 @@ from kb.paths import DEMOS
 
 QUICK = 10
 """`--quick` runs a tenth of the steps; only parity is judged then."""
+DECLARED = ("TITLE", "CURVES", "CLAIMS", "CPU_SECONDS", "NEEDS", "ZH")
+"""What a demo says of itself; its other upper-case names are constants of the experiment."""
+Constant = float | int | str | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class Demo:
     cpu_seconds: float
     needs: dict[str, str]
     path: Path
+    curves: str = ""
+    """What the points of a run are: "squared error"."""
+    zh: dict[str, str] = field(default_factory=dict)
+    """The Chinese of what its curves and figures say."""
+    constants: dict[str, Constant] = field(default_factory=dict)
+    """What may be set to another value: the size of a layer, a rate."""
 
     @property
     def missing(self) -> list[str]:
@@ -134,6 +144,10 @@ class Unfinished:
         return {"demo": self.demo.id, self.why: self.detail}
 
 
+Result = Report | Unfinished
+"""What a demo came to."""
+
+
 def demo_ids() -> set[str]:
     """The ids of all demos, without opening one."""
     return {path.stem.replace("_", "-") for path in DEMOS.glob("[!_]*.py")}
@@ -148,6 +162,10 @@ def read_demo(path: Path) -> Demo:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     assigned = (node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name))
     values = {node.targets[0].id: node.value for node in assigned}  # type: ignore[attr-defined]  # a Name, see above
+
+    def literal(name: str, otherwise: Any) -> Any:
+        return ast.literal_eval(values[name]) if name in values else otherwise
+
     run = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"), None)
     if run is None or not {"TITLE", "CLAIMS"} <= values.keys():
         raise ValueError(f"{path}: a demo declares TITLE, CLAIMS and run")
@@ -157,10 +175,34 @@ def read_demo(path: Path) -> Demo:
         title=Bilingual(title["en"], title["zh"]),
         claims=_claims(path, ast.literal_eval(values["CLAIMS"])),
         steps=int(ast.literal_eval(run.args.defaults[-1])),
-        cpu_seconds=float(ast.literal_eval(values["CPU_SECONDS"])) if "CPU_SECONDS" in values else 10.0,
-        needs=ast.literal_eval(values["NEEDS"]) if "NEEDS" in values else {},
+        cpu_seconds=float(literal("CPU_SECONDS", 10.0)),
+        needs=literal("NEEDS", {}),
         path=path,
+        curves=literal("CURVES", ""),
+        zh=literal("ZH", {}),
+        constants={name: value for name, node in _constants(tree) if (value := _plain_value(node)) is not None},
     )
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) of every upper-case name that is given one at the top of a file, of several in a line, too."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+            is_several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs = zip(target.elts, value.elts, strict=False) if is_several else [(target, value)]  # type: ignore[attr-defined]
+            for name, part in pairs:
+                if isinstance(name, ast.Name) and name.id.isupper() and name.id not in DECLARED:
+                    yield name.id, part
+
+
+def _plain_value(node: ast.expr) -> Constant | None:
+    """One number, text or truth value; None for anything else."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
+    return value if isinstance(value, (bool, int, float, str)) else None
 
 
 def _claims(path: Path, declared: Mapping[str, Mapping[str, str]]) -> tuple[Claim, ...]:
@@ -193,23 +235,50 @@ def run_demo(
     seed: int = 0,
     steps: int | None = None,
     listen: _exam.Listener = lambda *_: None,
+    constants: Mapping[str, Constant] | None = None,
 ) -> Report:
     """Run a demo on one thread and judge its claims.
 
     Args:
         device: A device that is here, as `choose_device` returns it.
         steps: The budget; None for the default. Below the default, trained claims are not judged.
-        listen: Called with every point: the share that is done, and the series' values.
+        listen: Called with a hundred points or so: the share that is done, and the series' values.
+        constants: Other values of the demo's own constants; then nothing is judged.
     """
     _exam.prepare(device)
     budget = demo.steps if steps is None else steps
     start, wall = time.process_time(), time.perf_counter()
-    points = runpy.run_path(str(demo.path))["run"](device=device, seed=seed, steps=budget)
+    points = _module(demo, constants or {}).run(device=device, seed=seed, steps=budget)
     returned, figures = _exam.drain(points, listen)
     measured = {name: float(value) for name, value in returned.items()}
     spent = time.process_time() - start, time.perf_counter() - wall
     verdicts = tuple(judge(claim, measured, full=budget >= demo.steps) for claim in demo.claims)
+    if constants:
+        verdicts = tuple(replace(verdict, holds=None) for verdict in verdicts)
     return Report(demo, device, seed, budget, verdicts, measured, figures, *spent)
+
+
+def _module(demo: Demo, constants: Mapping[str, Constant]) -> ModuleType:
+    """The demo's file, run as a module, its constants as they are asked for."""
+    tree = ast.parse(demo.path.read_text(encoding="utf-8"), str(demo.path))
+    for name, node in list(_constants(tree)):
+        if name in constants:
+            _put(tree, node, ast.copy_location(ast.Constant(constants[name]), node))
+    module = ModuleType(f"kb_demo_{demo.path.stem}")
+    module.__file__ = str(demo.path)
+    sys.modules[module.__name__] = module  # a dataclass looks for its module there
+    exec(compile(tree, str(demo.path), "exec"), module.__dict__)
+    return module
+
+
+def _put(tree: ast.Module, old: ast.expr, new: ast.expr) -> None:
+    """Put a value into the place of another."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            if node.value is old:
+                node.value = new
+            elif isinstance(node.value, ast.Tuple):
+                node.value.elts = [new if part is old else part for part in node.value.elts]
 
 
 def judge(claim: Claim, measured: Mapping[str, float], *, full: bool = True) -> Verdict:

@@ -129,6 +129,7 @@ def render_card(card: Card, style: Style) -> RenderableType:
             *(_pairs(_believed(pair, card, languages)) for pair in card["believed"]),
             *_older(card, languages),
             list(_formula(card, first)),
+            _pairs(_measured(card, languages)),
             _pairs(_relations(card, first)),
             _pairs(_paths(card, first)),
             list(_sources(card, first)),
@@ -253,6 +254,27 @@ def _formula(card: Card, language: Language) -> Iterator[RenderableType]:
         yield Flow(Text.assemble((shown, "green"), "  ", (joined, "dim")), indent=6)
 
 
+def _measured(card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text]]:
+    """What the claim gave beside its control."""
+    if not (found := card["measured"]):
+        return
+    value, worst, control = (figure(found[key]) for key in ("value", "worst", "control"))
+    for language in languages:
+        text = Text(value, style="bold")
+        if worst != value:
+            n = found["seeds"]
+            text.append(Bilingual(f" (worst of {n} seeds {worst})", f"（{n} 个种子中最差 {worst}）").of(language))
+        if found["control"] is not None:
+            text.append(Bilingual(f" against {control}", f"，对照 {control}").of(language))
+        text.append(Bilingual(": ", "：").of(language) + prose(found["says"][language]), style="not bold")
+        yield PARTS["measured"].of(language), text
+
+
+def figure(value: float | None) -> str:
+    """A measured number, short."""
+    return "" if value is None else f"{value:.3g}"
+
+
 def _relations(card: Card, language: Language) -> Iterator[tuple[str, Text]]:
     groups: dict[str, list[Relation]] = {}
     for edge in card["related"]:
@@ -316,7 +338,14 @@ def _demo(card: Card, languages: tuple[Language, ...]) -> Iterator[RenderableTyp
     if not card["demo"]:
         return
     label = "演示" if languages[0] == "zh" else "demo"
-    yield Text.assemble((label, LABEL), "  ", (f"kb demo {card['demo']}", "bold green"))
+    nearest = "" if card["claim"] else Bilingual(" (the nearest demo)", "（最接近的演示）").of(languages[0])
+    measured = card["measured"]
+    took = (
+        Bilingual(f" ({measured['seconds']:.0f} s)", f"（{measured['seconds']:.0f} 秒）").of(languages[0])
+        if measured
+        else ""
+    )
+    yield Text.assemble((label, LABEL), "  ", (f"kb demo {card['demo']}", "bold green"), (took + nearest, "dim"))
     if card["demo_shows"]:
         for language in languages:
             yield Flow(Text(prose(card["demo_shows"][language]), style="dim"), indent=2)

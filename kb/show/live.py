@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
+
+from kb.show.pictures import pen_of, plot
 
 HEIGHT = 8
-COLORS = ("cyan", "yellow", "magenta", "green", "red", "blue")
 
 
 class LiveCurves:
-    """Listens to a demo's points; shows nothing where the console is no terminal."""
+    """Listens to a demo's points; shows nothing where the console is no terminal.
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console = console
+    Args:
+        title: What is run.
+        measured: What the points are.
+        zh: The Chinese of these and of the names of the series, where that is wanted.
+    """
+
+    def __init__(self, console: Console, title: str, measured: str = "", zh: Mapping[str, str] | None = None) -> None:
+        self.console, self.measured, self.zh, self.done = console, measured, zh or {}, 0.0
         self.series: dict[str, tuple[list[float], list[float]]] = {}
         columns = (
             TextColumn("{task.description}"),
@@ -43,6 +47,7 @@ class LiveCurves:
 
     def __call__(self, done: float, points: Mapping[str, float]) -> None:
         """Take one point: the share that is done, and each series' value."""
+        self.done = done
         for name, value in points.items():
             xs, ys = self.series.setdefault(name, ([], []))
             if value == value and abs(value) != float("inf"):
@@ -54,32 +59,10 @@ class LiveCurves:
 
     def curves(self) -> Group:
         """The curves so far between their extremes, with a legend of the last values; empty before the second point."""
-        drawn = {name: series for name, series in self.series.items() if len(series[0]) > 1}
-        if not drawn:
-            return Group()
-        low = min(min(ys) for _, ys in drawn.values())
-        high = max(max(ys) for _, ys in drawn.values())
-        colored = list(zip(COLORS * len(drawn), drawn.items(), strict=False))
-        canvas = self._canvas(low, high if high > low else low + 1)
-        for color, (_, (xs, ys)) in colored:
-            for start, end in pairwise(zip(xs, ys, strict=True)):
-                canvas.line(*start, *end, color=None if self.console.no_color else color)
-        lines = canvas.plot().splitlines()
-        labels = {0: f"{high:.3g}", len(lines) - 1: f"{low:.3g}"}
-        width = max(map(len, labels.values()))
-        plot = "\n".join(f"{labels.get(i, ''):>{width}} │{line}" for i, line in enumerate(lines))
-        legend = Text("   ").join(Text(f"━ {name} {ys[-1]:.4g}", style=color) for color, (name, (_, ys)) in colored)
-        return Group(Text.from_ansi(plot), Text(" " * (width + 2)).append_text(legend))
+        drawn = {self._said(name): series for name, series in self.series.items() if len(series[0]) > 1}
+        pen = pen_of(self.console, self.console.options)
+        axes = {"y": self._said(self.measured), "x": "运行进度" if self.zh else "share of the run"}
+        return Group(*(plot(drawn, pen, axes, joined=True, rows=HEIGHT) if drawn else ()))
 
-    def _canvas(self, low: float, high: float) -> Any:
-        import plotille
-
-        return plotille.Canvas(
-            width=max(min(self.console.width - 14, 90), 20),
-            height=HEIGHT,
-            xmin=0,
-            xmax=1,
-            ymin=low,
-            ymax=high,
-            mode="names",
-        )
+    def _said(self, text: str) -> str:
+        return self.zh.get(text, text)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kb.lab.runner import Demo, Report, Unfinished, Verdict
+from kb.lab.figures import translated
+from kb.lab.measured import margins
+from kb.lab.runner import Demo, Report, Result, Unfinished, Verdict
 from kb.language.text import Bilingual, Language
 from kb.show.card import Flow
 from kb.show.colours import NAME
-from kb.show.plain import one_line, printable
+from kb.show.pictures import Picture
+from kb.show.plain import one_line, printable, prose
 
 VERDICTS = {
     True: (Bilingual("holds", "成立"), "bold green"),
@@ -33,23 +35,39 @@ COLUMNS = (
     Bilingual("verdict", "结论"),
 )
 
+HEADS = (
+    Bilingual("demo", "演示"),
+    Bilingual("verdict", "结论"),
+    Bilingual("CPU s", "CPU 秒"),
+    Bilingual("claims", "论断"),
+    Bilingual("smallest margin", "最小余量"),
+)
+"""Of the table of all demos; the last where there are several seeds."""
 
-def render_report(report: Report, language: Language) -> Iterable[RenderableType]:
-    """The claims of one run, and the small figures that fit a terminal."""
+
+def render_report(report: Report, language: Language, shows: Bilingual | None = None) -> Iterable[RenderableType]:
+    """The claims of one run, and its figures in characters.
+
+    Args:
+        shows: What to look at.
+    """
     run = Bilingual(
         f"{report.demo.id}, {report.device}, seed {report.seed}, {report.cpu_seconds:.1f} s CPU",
         f"{report.demo.id}，{report.device}，随机种子 {report.seed}，CPU {report.cpu_seconds:.1f} 秒",
     )
-    yield Text.assemble((printable(report.demo.title.of(language)), "bold"), (f"  {run.of(language)}", "dim"))
+    yield Flow(Text.assemble((printable(report.demo.title.of(language)), "bold"), (f"  {run.of(language)}", "dim")))
+    if shows:
+        yield Flow(Text(prose(shows.of(language)), style="italic"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(COLUMNS):
         table.add_column(column.of(language), justify="right" if i in (1, 3) else "left", no_wrap=i > 0)
     for verdict in report.verdicts:
         table.add_row(*_cells(verdict, language))
     yield table
-    for title, figure in report.figures.items():
-        if figure["kind"] in ("bars", "table"):
-            yield _small(title, figure, language)
+    figures = translated(report.figures, report.demo.zh) if language == "zh" else report.figures
+    for title, figure in figures.items():
+        yield ""
+        yield Picture(figure.get("zh", title) if language == "zh" else title, figure)
 
 
 def _cells(verdict: Verdict, language: Language) -> Sequence[RenderableType]:
@@ -66,20 +84,6 @@ def _cells(verdict: Verdict, language: Language) -> Sequence[RenderableType]:
 
 def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:.4g}"
-
-
-def _small(title: str, figure: dict[str, Any], language: Language) -> Table:
-    heading = figure.get("zh", title) if language == "zh" else title
-    is_bars = figure["kind"] == "bars"
-    title_text = Text(printable(heading), style="italic")
-    shape = None if is_bars else box.SIMPLE_HEAD
-    table = Table(title=title_text, box=shape, show_header=not is_bars, pad_edge=False, title_justify="left")
-    rows = list(figure["values"].items()) if is_bars else figure["rows"]
-    for name in ("", "") if is_bars else figure["columns"]:
-        table.add_column(printable(str(name)))
-    for row in rows:
-        table.add_row(*(Text(cell if isinstance(cell, str) else f"{float(cell):.4g}") for cell in row))
-    return table
 
 
 def render_demos(demos: Iterable[Demo], language: Language) -> Table:
@@ -99,31 +103,53 @@ def render_demos(demos: Iterable[Demo], language: Language) -> Table:
     return table
 
 
-def result_said(result: Report | Unfinished) -> tuple[Bilingual, str]:
+def result_said(result: Result) -> tuple[Bilingual, str]:
     """What one demo of many came to, in a word and its style."""
     return UNFINISHED[result.why] if isinstance(result, Unfinished) else VERDICTS[result.outcome]
 
 
-def render_summary(results: Sequence[Report | Unfinished], language: Language) -> Table:
-    """`kb demo --all`: one line a demo, the failures named."""
+def render_summary(results: Sequence[Sequence[Result]], language: Language) -> Table:
+    """`kb demo --all`: one line a demo; the failures named, and the smallest margins where there are several seeds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in (
-        "demo",
-        "结论" if language == "zh" else "verdict",
-        "CPU s",
-        "论断" if language == "zh" else "claims",
-    ):
-        table.add_column(name, no_wrap=name != "claims", justify="right" if name == "CPU s" else "left")
-    for result in results:
-        said, style = result_said(result)
-        table.add_row(result.demo.id, Text(said.of(language), style=style), *_details(result))
+    several = any(len(of_demo) > 1 for of_demo in results)
+    heads = [
+        Bilingual("demo", "演示"),
+        Bilingual("verdict", "结论"),
+        Bilingual("CPU s", "CPU 秒"),
+        Bilingual("claims", "论断"),
+    ]
+    heads += [Bilingual("smallest margin", "最小余量")] * several
+    for i, head in enumerate(heads):
+        table.add_column(head.of(language), no_wrap=i < 3, justify="right" if i == 2 else "left")
+    for of_demo in sorted(results, key=_tightness) if several else results:
+        first = next((result for result in of_demo if result.exit_code), of_demo[0])
+        said, style = result_said(first)
+        cells = [*_details(of_demo), *([_tightest(of_demo)] if several else [])]
+        table.add_row(first.demo.id, Text(said.of(language), style=style), *cells)
     return table
 
 
-def _details(result: Report | Unfinished) -> tuple[str, str | Text]:
-    """CPU seconds, and the claims that failed or how many hold; for a demo without a report, why it has none."""
-    if isinstance(result, Unfinished):
-        return "", Text(one_line(result.detail))
-    judged = [verdict for verdict in result.verdicts if verdict.holds is not None]
-    failed = [verdict.claim.name for verdict in judged if not verdict.holds]
-    return f"{result.cpu_seconds:.1f}", ", ".join(failed) if failed else f"{len(judged)}/{len(judged)}"
+def _details(of_demo: Sequence[Result]) -> tuple[str, str | Text]:
+    """CPU seconds of a run, and the claims that failed or how many hold; without a report, why there is none."""
+    reports = [result for result in of_demo if isinstance(result, Report)]
+    if lost := next((result for result in of_demo if isinstance(result, Unfinished)), None):
+        return "", Text(one_line(lost.detail))
+    judged = [verdict for report in reports for verdict in report.verdicts if verdict.holds is not None]
+    failed = list(dict.fromkeys(verdict.claim.name for verdict in judged if not verdict.holds))
+    seconds = sum(report.cpu_seconds for report in reports) / len(reports)
+    return f"{seconds:.1f}", ", ".join(failed) if failed else f"{len(judged)}/{sum(len(r.verdicts) for r in reports)}"
+
+
+def _margins(of_demo: Sequence[Result]) -> list[tuple[float, str]]:
+    """Of each claim how far the worst of its values and controls lies from the threshold, as a share of the way."""
+    return sorted(
+        (margin.share, margin.claim) for margin in margins([one for one in of_demo if isinstance(one, Report)])
+    )
+
+
+def _tightness(of_demo: Sequence[Result]) -> float:
+    return next((share for share, _ in _margins(of_demo)), -1.0)
+
+
+def _tightest(of_demo: Sequence[Result]) -> str:
+    return next((f"{share:.0%} {claim}" for share, claim in _margins(of_demo)), "")

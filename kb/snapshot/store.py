@@ -53,6 +53,7 @@ class Store(Names):
         ]
         card["learn_first"] = [{"id": id, "name": names[id], "distance": distance} for id, distance in before.items()]
         card["leads_to"] = [{"id": id, "name": names[id]} for id in after]
+        card["measured"] = None
         card["link_names"] = {id: names[id] for id in linked if id in names}
         return cast("Card", {**card, **formulas})
 

@@ -1,0 +1,1 @@
+"""What `kb demo` does: one run, all of them, the code."""

@@ -1,0 +1,81 @@
+"""The form of a demo: the concept first, in a cell of its own; what is claimed last; labels in both languages."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from kb.lab.cells import CONCEPT, cells, concept
+from kb.lab.runner import Demo, all_demos, run_demo
+
+FIRST = 30
+"""Lines within which the concept begins."""
+DEMOS = [demo for demo in all_demos() if f"# %% {CONCEPT}" in demo.path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
+def test_a_demo_begins_with_its_concept_and_ends_with_its_claims(demo: Demo) -> None:
+    source = demo.path.read_text("utf-8")
+    titles = [cell.title for cell in cells(source)]
+    assert titles[:2] == ["", CONCEPT]
+    assert titles[-2:] == ["the experiment", "what is claimed"]
+    assert source[: source.index(f"# %% {CONCEPT}")].count("\n") < FIRST
+    before, _, after = source.partition("# %% what is claimed")
+    declared = re.findall(r"^(TITLE|CURVES|CPU_SECONDS|NEEDS|CLAIMS|ZH) = ", after, re.MULTILINE)
+    assert {"TITLE", "CURVES", "CLAIMS", "CPU_SECONDS"} <= set(declared)
+    assert not re.search(r"^(TITLE|CURVES|CPU_SECONDS|NEEDS|CLAIMS|ZH) = ", before, re.MULTILINE)
+    assert concept(source).count("\n") < source.count("\n") / 2
+
+
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
+def test_a_demo_says_what_it_needs(demo: Demo) -> None:
+    tree = ast.parse(demo.path.read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    roots = {(n.module if isinstance(n, ast.ImportFrom) else n.names[0].name).partition(".")[0] for n in imports}  # type: ignore[union-attr]
+    used = {{"sklearn": "scikit-learn"}.get(root, root) for root in roots & {"torch", "sklearn", "networkx"}}
+    needs = re.search(r"^Needs: +(.+)$", ast.get_docstring(tree) or "", re.MULTILINE)
+    assert needs
+    assert set(needs[1].replace(" ", "").split(",")) - {"numpy"} == used
+
+
+def labels(demo: Demo) -> set[str]:
+    """Every text that its curves and figures show."""
+    said = {demo.curves}
+    points: list[dict[str, float]] = []
+    report = run_demo(demo, steps=max(1, demo.steps // 10), listen=lambda _, values: points.append(dict(values)))
+    said |= set().union(*points)
+    for title, figure in report.figures.items():
+        said |= {title, figure.get("x", ""), figure.get("y", "")}
+        for key in ("series", "titles", "columns", "rows", "values"):
+            held = figure.get(key) or ()
+            if isinstance(held, (dict, list, tuple)):
+                said |= {text for text in held if isinstance(text, str)}
+        said |= {
+            cell
+            for row in figure.get("rows") or ()
+            if isinstance(row, list | tuple)
+            for cell in row
+            if isinstance(cell, str)
+        }
+    return {text for text in said if re.search("[A-Za-z]{2}", text)}
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
+def test_every_label_has_its_chinese(demo: Demo) -> None:
+    known = {text for text in labels(demo) if text not in demo.zh and " " in text}
+    assert known == set(), "words alone may be names; sentences have a translation"
+    assert all(re.search("[\u3400-\u9fff]", text) for text in demo.zh.values())
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
+def test_a_figure_is_the_concept_and_no_bars_of_the_claims(demo: Demo) -> None:
+    report = run_demo(demo, steps=max(1, demo.steps // 10))
+    assert report.figures
+    measured = {f"{value:.6g}" for value in report.measured.values()}
+    for title, figure in report.figures.items():
+        if figure["kind"] == "bars":
+            assert {f"{float(value):.6g}" for value in figure["values"].values()} - measured, title
