@@ -70,7 +70,7 @@ def make_concepts(shipped: Store, n: int) -> Iterator[Concept]:
             for part in range(1, 4)
         )
         yield Concept(
-            f"made-{i:06d}", "concept", name, Bilingual(summary, ""), asks={"en": (asks,)}, body=Bilingual(body, "")
+            f"made-{i:06d}", "concept", name, Bilingual(summary, ""), asks={"en": (asks,)}, how=Bilingual(body, "")
         )
 
 

@@ -81,11 +81,20 @@ def test_a_summary_may_be_as_long_as_its_limit(tmp_path: Path, language: str, un
         assert any(f"summary.{language}: {length} " in line for line in found) == is_told, found
 
 
-@pytest.mark.parametrize(("count", "is_told"), [(2, True), (3, False), (8, False), (9, True)])
-def test_a_body_has_three_to_eight_sentences(tmp_path: Path, count: int, is_told: bool) -> None:
-    found = linted(tmp_path, ENTRY + f'  body: {{en: "{"It is. " * count}", zh: "{"是。" * count}"}}\n')
-    for language in ("en", "zh"):
-        assert any(f"body.{language}: {count} sentences" in line for line in found) == is_told, found
+@pytest.mark.parametrize("part", ["how", "use", "avoid", "cost", "mind"])
+def test_a_labelled_line_has_three_sentences_at_most(tmp_path: Path, part: str) -> None:
+    for count, is_told in ((3, False), (4, True)):
+        found = linted(tmp_path, ENTRY + f'  {part}: {{en: "{"It is. " * count}", zh: "{"是。" * count}"}}\n')
+        for language in ("en", "zh"):
+            assert any(f"{part}.{language}: {count} sentences" in line for line in found) == is_told, found
+
+
+@pytest.mark.parametrize(
+    ("old", "said"), [("body", "it is how, use, avoid, cost and mind now"), ("misconception", "it is believed now")]
+)
+def test_a_field_of_the_older_form_says_what_became_of_it(tmp_path: Path, old: str, said: str) -> None:
+    found = linted(tmp_path, ENTRY + f"  {old}: {{en: A., zh: 甲。}}\n")
+    assert any(f"a: {old}: {said}" in line for line in found), found
 
 
 @pytest.mark.parametrize(("count", "is_told"), [(1, True), (2, False), (20, False), (21, True)])
@@ -97,8 +106,8 @@ def test_two_to_twenty_questions_a_language(tmp_path: Path, count: int, is_told:
 
 
 def test_links_of_one_language_are_all_named(tmp_path: Path) -> None:
-    found = linted(tmp_path, ENTRY + OTHER + '  body: {en: "[[a]] and [[b]]", zh: 甲}\n')
-    assert any("b: body: linked in one language only: a, b" in line for line in found), found
+    found = linted(tmp_path, ENTRY + OTHER + '  how: {en: "[[a]] and [[b]]", zh: 甲}\n')
+    assert any("b: how: linked in one language only: a, b" in line for line in found), found
 
 
 def test_a_name_of_two_is_told_where_it_stands(tmp_path: Path) -> None:

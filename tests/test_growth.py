@@ -304,7 +304,7 @@ def entries(n: int) -> str:
     return "".join(
         f"- id: c{i}\n  type: concept\n  area: [optimization]\n  name: {{en: Concept {i}, zh: 概念 {i}}}\n"
         f"  summary: {{en: One of {n}., zh: 其中之一。}}\n"
-        f"  body: {{en: 'See [[c{i // 2}]].', zh: '见 [[c{i // 2}]]。'}}\n"
+        f"  how: {{en: 'See [[c{i // 2}]].', zh: '见 [[c{i // 2}]]。'}}\n"
         f"  links: [{{rel: prerequisite, to: c{i // 2}}}, {{rel: uses, to: c{i // 3}}}, {{rel: is_a, to: c{i // 5}}}]\n"
         for i in range(n)
     )

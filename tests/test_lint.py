@@ -133,7 +133,7 @@ NO_LINK = "id: no entry links here"
 def test_a_concept_that_nothing_links_to_is_found(tmp_path: Path) -> None:
     assert {f"a: {NO_LINK}", f"b: {NO_LINK}"} <= set(found_in(tmp_path, ENTRY + OTHER))
     linked = OTHER + "  links: [{rel: part_of, to: a}]\n"
-    mentioned = OTHER + '  body: {en: "A [[a]].", zh: "甲 [[a]]。"}\n'
+    mentioned = OTHER + '  how: {en: "A [[a]].", zh: "甲 [[a]]。"}\n'
     for text in (linked, mentioned):
         found = found_in(tmp_path, ENTRY + text)
         assert f"b: {NO_LINK}" in found
@@ -175,8 +175,8 @@ def test_what_somebody_made_has_a_source(tmp_path: Path, type: str) -> None:
         (r'summary: {en: First., zh: "第\u200d一。"}', "summary.zh: an invisible character, U+200D"),
         ('aliases: {zh: ["乙\ufeff"]}', "aliases.zh: an invisible character, U+FEFF"),
         ('asks: {en: ["why\u2028so"]}', "asks.en: an invisible character, U+2028"),
-        (r'body: {en: "A.\x9b", zh: 甲。}', "body.en: a control character, U+009B"),
-        (r'misconception: {en: A., zh: "\U000e0041"}', "misconception.zh: an invisible character, U+E0041"),
+        (r'mind: {en: "A.\x9b", zh: 甲。}', "mind.en: a control character, U+009B"),
+        (r'idea: {en: A., zh: "\U000e0041"}', "idea.zh: an invisible character, U+E0041"),
         (r'demo_shows: {en: "A.\xad", zh: 甲。}', "demo_shows.en: an invisible character, U+00AD"),
         (r'formula: "x\a"', "formula[0]: a control character, U+0007"),
         (r'symbols: {"x\e": {en: x, zh: 某}}', ": a control character, U+001B"),

@@ -103,11 +103,9 @@ class Entry(TypedDict):
     cost: Texts | None
     mind: Texts | None
     believed: list[Pair]
-    body: Texts | None
     formula: list[str]
     symbols: dict[str, Symbol]
     code: Called | None
-    misconception: Texts | None
     links: list[Written]
     year: int | None
     sources: list[Cited]

@@ -417,11 +417,9 @@ ENTRY: dict[str, Field] = {
     "cost": Field(BOTH, "time, memory, data, defaults"),
     "mind": Field(BOTH, "the trap"),
     "believed": Field(list_of(BELIEVED), "1-3 pairs {belief, fact}: what learners believe, and what is true"),
-    "body": Field(BOTH, "the older form of how, use, avoid, cost and mind"),
     "formula": Field(one_or_more(TEXT), "LaTeX, one equation an item, complete"),
     "symbols": Field(map_of(SYMBOL), "every symbol of the formula, named in both languages, with shape and default"),
     "code": Field(CODE, "the real call in one line, and its trap"),
-    "misconception": Field(BOTH, "the older form of believed"),
     "asks": Field(
         by_language(TEXT),
         "2-20 a language, ten serve well: what a person types who does not know the term; they feed the search",

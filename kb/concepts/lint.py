@@ -26,7 +26,7 @@ from kb.language.text import LANGUAGES, Bilingual, Language, columns, short
 Finding = tuple[str, Bilingual]
 """A field's path, and what is wrong with it."""
 
-EXPECTED = ("area", "asks", "demo", "demo_shows")
+EXPECTED = ("area", "idea", "how", "believed", "asks", "demo", "demo_shows")
 ALONE = re.compile("前者|后者")
 """What points at a name that stands on one card only."""
 MOST_ASKS = 20
@@ -100,18 +100,16 @@ def lint(sources: Sequence[Path], demos: Mapping[str, Collection[str]] | None = 
     pairs = list(sound.values())
     named = {fold(text, titles=True) for _, concept in pairs for text, _ in concept.surfaces()}
     for entry, concept in pairs:
-        if not concept.body:
-            found = [*_cited(concept, named), *_promised(concept, named)]
-            problems += [entry.problem(field, message) for field, message in found]
+        found = [*_cited(concept, named), *_promised(concept, named)]
+        problems += [entry.problem(field, message) for field, message in found]
     problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs), *_routes(pairs)]
     return Linted(entries, sorted(set(problems)))
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:
-    expected = [*EXPECTED, *(["body"] if concept.body else ["idea", "how", "believed"])]
-    if not concept.body:
-        expected += ["example"] * (concept.type in NEEDS_EXAMPLE) + ["use"] * (concept.type in NEEDS_USE)
-        expected += ["code"] * any((link.rel, link.to) == ("implemented_in", NEEDS_CODE) for link in concept.links)
+    expected = [*EXPECTED]
+    expected += ["example"] * (concept.type in NEEDS_EXAMPLE) + ["use"] * (concept.type in NEEDS_USE)
+    expected += ["code"] * any((link.rel, link.to) == ("implemented_in", NEEDS_CODE) for link in concept.links)
     for name in expected:
         if not getattr(concept, name):
             yield name, Bilingual("missing", "缺失")
@@ -134,10 +132,6 @@ def _lengths(concept: Concept) -> Iterator[Finding]:
             if text and (n := prose.sentences(wiki.plain(text.of(language)), language)) > SENTENCES:
                 wrong = Bilingual(f"{n} sentences, at most {SENTENCES}", f"{n} 句，最多 {SENTENCES} 句")
                 yield f"{part}.{language}", wrong
-        if concept.body:
-            n = prose.sentences(wiki.plain(concept.body.of(language)), language)
-            if not 3 <= n <= 8:
-                yield f"body.{language}", Bilingual(f"{n} sentences, not 3 to 8", f"{n} 句，应为 3 到 8 句")
     for language, name in zip(LANGUAGES, concept.name, strict=True):
         if name.casefold() in concept.summary.of(language).casefold():
             said = short(name)
@@ -321,7 +315,7 @@ def _routes(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
             if link.rel == "part_of" and not link.soft:
                 parts[link.to].append(concept.id)
     for entry, concept in pairs:
-        if concept.type != "model" or concept.body:
+        if concept.type != "model":
             continue
         made_of = [link.to for link in concept.links if link.rel in ROUTED and not link.soft] + parts[concept.id]
         route = learning_path(needs, concept.id)

@@ -10,7 +10,7 @@ from kb.language.text import LANGUAGES, Bilingual, Language
 
 LABELLED = ("how", "use", "avoid", "cost", "mind")
 """The parts of an entry that stand in labelled lines."""
-PROSE = ("summary", "idea", *LABELLED, "body", "misconception", "demo_shows")
+PROSE = ("summary", "idea", *LABELLED, "demo_shows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,6 @@ class Concept:
     cost: Bilingual | None = None
     mind: Bilingual | None = None
     believed: tuple[Believed, ...] = ()
-    body: Bilingual | None = None
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     alias_status: dict[str, str] = field(default_factory=dict)
     weak: tuple[str, ...] = ()
@@ -108,7 +107,6 @@ class Concept:
     formula: tuple[str, ...] = ()
     symbols: dict[str, Symbol] = field(default_factory=dict)
     code: Code | None = None
-    misconception: Bilingual | None = None
     links: tuple[Link, ...] = ()
     year: int | None = None
     sources: tuple[Source, ...] = ()

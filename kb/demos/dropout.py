@@ -2,15 +2,12 @@
 
 Two equal nets fit 300 digits; 40 % of the labels are redrawn at random. Without dropout the net ends up
 repeating every label, right or wrong: it overfits. With dropout every step trains another thinned net, drawn
-at random; at test time all units stay on. What that averages is shown on a softmax layer whose 1,024 thinned
-versions are written out.
+at random; at test time all units stay on, which for a softmax layer is exactly the normalized geometric mean
+of all its thinned versions (for deeper nets only roughly). Two rivals are in the table: the plain net at its
+best moment, which an oracle picks on the test digits, comes close, and so does the nearest mean image.
 
-Claim:  after equal training the net with dropout reads clean test digits far better and its generalization
-        gap is smaller (stopping the plain net at its best moment would close most of the difference); a
-        softmax layer with all units on is exactly the normalized geometric mean of its thinned versions,
-        which holds for deeper nets only roughly.
+Needs:  torch, scikit-learn
 Source: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15, 2014
-Run:    python kb/demos/dropout.py --device cpu --seed 0 --steps 200
 """
 
 import torch
@@ -18,24 +15,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-TITLE = {"en": "Dropout against overfitting to wrong labels", "zh": "Dropout 抑制对错误标签的过拟合"}
-CPU_SECONDS = 3
-CLAIMS = {
-    "trained dropout_accuracy >= 0.76 > plain_accuracy": {
-        "en": "accuracy on clean test digits after training on noisy labels; the control has no dropout",
-        "zh": "用含噪标签训练后在干净测试集上的准确率；对照不用 Dropout",
-    },
-    "trained dropout_gap <= 0.34 < plain_gap": {
-        "en": "training accuracy minus accuracy on equally noisy test labels; the control has no dropout",
-        "zh": "泛化差距：训练准确率减去同样含噪的测试标签上的准确率；对照不用 Dropout",
-    },
-    "parity ensemble_gap <= 1e-10 < unscaled_gap": {
-        "en": "full layer against the geometric mean of its thinned versions; the control omits 1 / (1 - p)",
-        "zh": "完整的层与其 1024 个子网络的几何平均之差；对照漏掉 1 / (1 - p)",
-    },
-}
+P, TRAIN, NOISE, WIDTH, UNITS = 0.5, 300, 0.4, 256, 10
 
-TRAIN, NOISE, WIDTH = 300, 0.4, 256
+# %% the concept
 
 
 class Dropout(nn.Module):
@@ -43,94 +25,184 @@ class Dropout(nn.Module):
         super().__init__()
         self.p, self.generator = p, generator
 
-    def forward(self, x: Tensor) -> Tensor:
+    def thin(self, x: Tensor, keep: Tensor) -> Tensor:
+        return x * keep / (1 - self.p)  # E[keep] = 1 - p: on average a unit is what it is at test time
+
+    def forward(self, x: Tensor) -> Tensor:  # any shape; every number is switched off by itself
         if not self.training:
             return x
-        keep = torch.rand(x.shape, generator=self.generator) >= self.p
-        return x * keep.to(x.device) / (1 - self.p)  # divided: on average the unit is what it is at test time
+        keep = torch.empty(x.shape).bernoulli_(1 - self.p, generator=self.generator)
+        return self.thin(x, keep.to(x))
 
 
-def network(p: float, seed: int) -> nn.Sequential:
-    torch.manual_seed(seed)
-    noise = torch.Generator().manual_seed(seed)
+def network(p: float, generator: torch.Generator) -> nn.Sequential:  # (B, 64) -> (B, 10)
     return nn.Sequential(
-        Dropout(p / 2, noise),
-        nn.Linear(64, WIDTH),
-        nn.ReLU(),
-        Dropout(p, noise),
-        nn.Linear(WIDTH, WIDTH),
-        nn.ReLU(),
-        Dropout(p, noise),
-        nn.Linear(WIDTH, 10),
+        *(Dropout(p / 2, generator), nn.Linear(64, WIDTH), nn.ReLU()),
+        *(Dropout(p, generator), nn.Linear(WIDTH, WIDTH), nn.ReLU()),
+        *(Dropout(p, generator), nn.Linear(WIDTH, 10)),
     )
 
 
-def ensemble_gap(scale: bool, p: float = 0.5, d: int = 10) -> float:
-    """Softmax layer: distance between the full layer and the mean of all 2^d thinned ones, in float64."""
-    generator = torch.Generator().manual_seed(0)
-    x, weight = (torch.randn(s, dtype=torch.float64, generator=generator) for s in ((d,), (d, 3)))
-    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * d)  # (2^d, d)
-    chance = torch.where(masks == 1, 1 - p, p).prod(1, keepdim=True)  # (2^d, 1)
-    thinned = (x * masks / (1 - p if scale else 1)) @ weight
+# %% the experiment
+
+
+def gap_to_torch(net: nn.Module, x: Tensor, seed: int, other: int) -> float:
+    """Largest gap to a net of nn.Dropout, in training and in use, in outputs and gradients (f64).
+
+    The two draw their masks from equal seeds; from unequal ones, they differ.
+    """
+    masks, gaps = torch.Generator(), []
+    mine = network(P, masks).double()
+    mine.load_state_dict(net.state_dict())
+    twin = nn.Sequential(*(nn.Dropout(m.p) if isinstance(m, Dropout) else m for m in mine))
+    leaf = x.cpu().double().requires_grad_()
+    weighted, knobs = torch.linspace(-1, 1, 10, dtype=torch.float64), [leaf, *mine.parameters()]
+    for training in (True, False):
+        masks.manual_seed(seed)
+        torch.manual_seed(other)  # what nn.Dropout draws from
+        outputs = [model.train(training)(leaf) for model in (mine, twin)]
+        seen = [(o, *torch.autograd.grad((o * weighted).sum(), knobs, materialize_grads=True)) for o in outputs]
+        gaps += [(a - b).abs().max().item() for a, b in zip(*seen, strict=True)]
+    return max(gaps)
+
+
+def ensemble_gap(p: float, layer: Dropout, generator: torch.Generator) -> float:
+    """Softmax layer with all units on, against the mean of its 2^UNITS thinned versions (f64)."""
+    x, weight = (torch.randn(s, dtype=torch.float64, generator=generator) for s in ((UNITS,), (UNITS, 3)))
+    masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * UNITS)  # (2^UNITS, UNITS)
+    chance = torch.where(masks == 1, 1 - p, p).prod(1, keepdim=True)  # (2^UNITS, 1)
+    thinned = layer.thin(x, masks) @ weight
     geometric = (chance * thinned.log_softmax(1)).sum(0).softmax(0)
     return float((geometric - (x @ weight).softmax(0)).abs().max())
 
 
+def shared(rows: Tensor, others: Tensor) -> int:
+    """How many of some images are among others."""
+    return len(set(map(tuple, rows.tolist())) & set(map(tuple, others.tolist())))
+
+
 def run(device="cpu", seed=0, steps=200):
+    data, noise, masks = (torch.Generator().manual_seed(4 * seed + k) for k in (1, 2, 3))
     digits = load_digits()
-    data = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(digits.data), generator=data)
-    x = torch.tensor(digits.data, dtype=torch.float32)[order].to(device) / 16
-    clean = torch.tensor(digits.target)[order]
-    wrong = torch.rand(len(x), generator=data) < NOISE
-    noisy = torch.where(wrong, torch.randint(10, clean.shape, generator=data), clean).to(device)
-    clean = clean.to(device)
-    nets = {"dropout": network(0.5, seed).to(device), "plain": network(0.0, seed).to(device)}
+    x, clean = torch.tensor(digits.data).float()[order] / 16, torch.tensor(digits.target)[order]
+    redrawn = torch.rand(len(x), generator=noise) < NOISE
+    noisy = torch.where(redrawn, torch.randint(10, clean.shape, generator=noise), clean)
+    x, clean, noisy = (t.to(device) for t in (x, clean, noisy))
+    x, x_test, y, noisy_test, y_test = x[:TRAIN], x[TRAIN:], noisy[:TRAIN], noisy[TRAIN:], clean[TRAIN:]
+    nets = {}
+    for name, p in {"dropout": P, "plain": 0.0}.items():
+        torch.manual_seed(4 * seed)  # both start from the same weights
+        nets[name] = network(p, masks).to(device)
     optimizers = {name: torch.optim.Adam(net.parameters(), lr=1e-3) for name, net in nets.items()}
 
-    train, test = slice(0, TRAIN), slice(TRAIN, None)
-
-    def accuracy(net: nn.Module, labels: Tensor, rows: slice) -> float:
+    def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
         net.eval()
         with torch.no_grad():
-            right = net(x[rows]).argmax(1) == labels[rows]
+            right = net(images).argmax(1) == labels
         net.train()
         return right.float().mean().item()
 
-    curves = {f"{name} {part}": ([], []) for name in nets for part in ("train", "test")}
+    parts = {"noisy training labels": (x, y), "clean test labels": (x_test, y_test)}
+    names = [f"{name}: {part}" for name in nets for part in parts]
+    at, seen = [], []
     for step in range(steps):
         for name, net in nets.items():
-            loss = F.cross_entropy(net(x[train]), noisy[train])
+            loss = F.cross_entropy(net(x), y)
             optimizers[name].zero_grad()
             loss.backward()
             optimizers[name].step()
         if step % 8 == 7 or step == steps - 1:
-            for name, (xs, ys) in curves.items():
-                net, on_train = nets[name.split()[0]], name.endswith("train")
-                xs.append(step + 1)
-                ys.append(accuracy(net, noisy, train) if on_train else accuracy(net, clean, test))
-            yield (step + 1) / steps, {name: ys[-1] for name, (_, ys) in curves.items()}
+            at.append(step + 1)
+            seen.append([accuracy(net, *held) for net in nets.values() for held in parts.values()])
+            yield (step + 1) / steps, dict(zip(names, seen[-1], strict=True))
 
-    measured = {}
-    for name, net in nets.items():
-        measured[f"{name}_accuracy"] = accuracy(net, clean, test)
-        measured[f"{name}_train_accuracy"] = accuracy(net, noisy, train)
-        measured[f"{name}_gap"] = measured[f"{name}_train_accuracy"] - accuracy(net, noisy, test)
+    means = torch.stack([x[y == c].mean(0) for c in range(10)])
+    cheap = [(torch.cdist(a, means).argmin(1) == b).float().mean().item() for a, b in parts.values()]
+    train, test, plain_train, plain_test = seen[-1]
+    layers = Dropout(P, masks), Dropout(0.0, masks)
+    ensembles = [ensemble_gap(P, layer, torch.Generator().manual_seed(4 * seed + 1)) for layer in layers]
     return {
-        **measured,
-        "plain_best_accuracy": max(curves["plain test"][1]),  # stopped early by an oracle that sees the test
-        "ensemble_gap": ensemble_gap(scale=True),
-        "unscaled_gap": ensemble_gap(scale=False),
+        "dropout_accuracy": test,
+        "plain_accuracy": plain_test,
+        "dropout_gap": train - accuracy(nets["dropout"], x_test, noisy_test),
+        "plain_gap": plain_train - accuracy(nets["plain"], x_test, noisy_test),
+        "net_gap": gap_to_torch(nets["dropout"], x[:16], seed, seed),
+        "other_masks_gap": gap_to_torch(nets["dropout"], x[:16], seed, seed + 1),
+        "ensemble_gap": ensembles[0],
+        "unscaled_gap": ensembles[1],
+        "shared_images": shared(x_test, x),
+        "own_images": shared(x_test, x_test),
+        "wrong_labels": (y != clean[:TRAIN]).float().mean().item(),
+        "wrong_test_labels": (y_test != clean[TRAIN:]).float().mean().item(),
     }, {
-        "accuracy: noisy training labels, clean test labels": {
+        "accuracy while training": {
             "kind": "lines",
-            "zh": "准确率：含噪训练标签与干净测试标签",
-            "series": curves,
+            "series": {name: (at, list(ys)) for name, ys in zip(names, zip(*seen, strict=True), strict=True)},
             "x": "step",
             "y": "accuracy",
         },
+        "accuracy of four readers": {
+            "kind": "table",
+            "columns": ["reader", *parts],
+            "rows": [
+                ["net with dropout", train, test],
+                ["plain net", plain_train, plain_test],
+                ["plain net, at its best on the test", *max((row[2:] for row in seen), key=lambda row: row[1])],
+                ["nearest mean image", *cheap],
+            ],
+        },
     }
 
+
+# %% what is claimed
+
+TITLE = {"en": "Dropout against overfitting to wrong labels", "zh": "Dropout 抑制对错误标签的过拟合"}
+CURVES = "accuracy"
+CPU_SECONDS = 2
+CLAIMS = {
+    "trained dropout_accuracy >= 0.8 > plain_accuracy": {
+        "en": "accuracy on clean test digits after training on noisy labels; the control has no dropout",
+        "zh": "用含噪标签训练后在干净测试集上的准确率；对照不用 Dropout",
+    },
+    "trained dropout_gap <= 0.2 < plain_gap": {
+        "en": "training accuracy minus accuracy on equally noisy test labels; the control has no dropout",
+        "zh": "泛化差距：训练准确率减去同样含噪的测试标签上的准确率；对照不用 Dropout",
+    },
+    "parity net_gap <= 1e-10 < other_masks_gap": {
+        "en": "trained net against one of nn.Dropout, outputs and gradients (f64); the control draws other masks",
+        "zh": "训练好的网络与换用 nn.Dropout 的同一网络在输出和梯度上的差距（f64）；对照抽取了不同的掩码",
+    },
+    "parity ensemble_gap <= 1e-10 < unscaled_gap": {
+        "en": "full layer against the geometric mean of its thinned versions; the control omits 1 / (1 - p)",
+        "zh": "完整的层与其 1024 个子网络的几何平均之差；对照漏掉 1 / (1 - p)",
+    },
+    "parity shared_images <= 0 < own_images": {
+        "en": "test images that are among the training images; the control counts those among the test images",
+        "zh": "同时出现在训练集中的测试图像数；对照数的是测试集自身中的图像",
+    },
+    "parity wrong_labels >= 0.28 > wrong_test_labels": {
+        "en": "share of wrong labels in the training set; the control is the test set",
+        "zh": "训练集中错误标签的比例；对照为测试集",
+    },
+}
+ZH = {
+    "accuracy": "准确率",
+    "step": "步",
+    "dropout: noisy training labels": "Dropout：含噪训练标签",
+    "dropout: clean test labels": "Dropout：干净测试标签",
+    "plain: noisy training labels": "普通网络：含噪训练标签",
+    "plain: clean test labels": "普通网络：干净测试标签",
+    "accuracy while training": "训练过程中的准确率",
+    "accuracy of four readers": "四种分类器的准确率",
+    "reader": "分类器",
+    "noisy training labels": "含噪训练标签",
+    "clean test labels": "干净测试标签",
+    "net with dropout": "带 Dropout 的网络",
+    "plain net": "普通网络",
+    "plain net, at its best on the test": "普通网络，取测试最好的时刻",
+    "nearest mean image": "最近平均图像",
+}
 
 if __name__ == "__main__":
     from _exam import sit

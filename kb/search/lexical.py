@@ -5,7 +5,7 @@ from __future__ import annotations
 from kb.language.words import words
 from kb.snapshot.store import Store
 
-WEIGHTS = (6.0, 3.0, 4.0, 1.0)
+WEIGHTS = (6.0, 3.0, 4.0, 0.5)
 """Of the columns names, summary, asks, body."""
 
 LARGE = 20_000

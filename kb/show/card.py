@@ -95,7 +95,7 @@ class Pairs:
         for label, text in self.rows:
             for i, line in enumerate(_lines(text, options, width)):
                 shown = set_cell_size("" if i else label, width)
-                yield Text.assemble((shown, LABEL), line)
+                yield Text.assemble((shown, LABEL), line) if line else Text()
 
 
 class Facts:
@@ -127,7 +127,6 @@ def render_card(card: Card, style: Style) -> RenderableType:
             _pairs(_code(card, languages)),
             _pairs(_labelled(card, languages, LABELLED)),
             *(_pairs(_believed(pair, card, languages)) for pair in card["believed"]),
-            *_older(card, languages),
             list(_formula(card, first)),
             _pairs(_measured(card, languages)),
             _pairs(_relations(card, first)),
@@ -219,16 +218,6 @@ def _believed(pair: Pair, card: Card, languages: Iterable[Language]) -> Iterator
     for language in languages:
         yield PARTS["belief"].of(language), _linked(pair["belief"][language], card, language, style="yellow")
         yield PARTS["fact"].of(language), _linked(pair["fact"][language], card, language)
-
-
-def _older(card: Card, languages: Iterable[Language]) -> Iterator[Part]:
-    """What entries of the older form hold."""
-    for language in languages:
-        if card["body"]:
-            yield [Flow(_linked(card["body"][language], card, language))]
-        if card["misconception"]:
-            label = Text("误区：" if language == "zh" else "Not so: ", style="bold yellow")
-            yield [Flow(label.append_text(_linked(card["misconception"][language], card, language, style="yellow")))]
 
 
 def _linked(text: str, card: Card, language: Language, style: str = "") -> Text:

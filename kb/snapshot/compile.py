@@ -101,7 +101,7 @@ def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
 def _parts(concept: Concept, language: Language) -> Iterator[tuple[str, str]]:
     if concept.idea:
         yield "idea", wiki.plain(concept.idea.of(language))
-    texts = [getattr(concept, name) for name in (*LABELLED, "body")]
+    texts = [getattr(concept, name) for name in LABELLED]
     if body := " ".join(wiki.plain(text.of(language)) for text in texts if text):
         yield "body", body
 

@@ -75,11 +75,6 @@ def _prose(card: Card, language: Language, link: Link) -> list[str]:
     for pair in card["believed"]:
         title = f"{PARTS['belief'].of(language)}{'：' if language == 'zh' else ': '}{plain(pair['belief'], language)}"
         parts.append(_callout("question", title, _linked(pair["fact"][language], card, language, link)))
-    if card["body"]:
-        parts.append(_linked(card["body"][language], card, language, link))
-    if card["misconception"]:
-        title = Bilingual("Not so", "误区").of(language)
-        parts.append(_callout("warning", title, _linked(card["misconception"][language], card, language, link)))
     return parts
 
 

@@ -1,0 +1,73 @@
+"""What the cards show as measured is what the demos give: of the files as they are, within what five seeds spread."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from conftest import ROOT
+
+from kb.lab.measured import Margin, hash_of, margins, measured, shown, summary
+from kb.lab.runner import Claim, Demo, Report, Verdict, demo_named, run_demo
+from kb.language.text import Bilingual
+
+KEPT = json.loads((ROOT / "data" / "measured.json").read_text("utf-8"))
+SOME = random.Random().sample(sorted(KEPT["demos"]), min(3, len(KEPT["demos"])))
+"""Three demos, others each time."""
+
+
+def test_every_demo_that_was_measured_is_as_it_was_then() -> None:
+    """Where this fails: python scripts/measure.py."""
+    changed = [id for id, of_it in KEPT["demos"].items() if of_it["hash"] != hash_of(demo_named(id).path)]
+    assert changed == []
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("id", SOME)
+def test_a_demo_measures_again_what_was_kept(id: str) -> None:
+    seed = random.Random().randrange(KEPT["seeds"])
+    report = run_demo(demo_named(id), seed=seed)
+    for verdict in report.verdicts:
+        kept = KEPT["demos"][id]["claims"][verdict.claim.name]
+        if verdict.claim.kind == "trained" and verdict.value is not None:
+            spread = max(kept["values"]) - min(kept["values"])
+            near = max(spread, 0.05 * abs(kept["values"][seed]), 1e-6)
+            assert abs(verdict.value - kept["values"][seed]) <= near, (verdict.claim.name, seed)
+        assert verdict.holds is not False
+
+
+def report(value: float, control: float, seed: int) -> Report:
+    """A run with one claim, value <= 1 < control."""
+    claim = Claim("x", "<=", 1.0, "trained", "y", Bilingual("it is small", "很小"))
+    demo = Demo("short", Bilingual("S", "短"), (claim,), 9, 1.0, {}, demo_named("lstm").path)
+    verdict = Verdict(claim, value, control, value <= 1 < control)
+    return Report(demo, "cpu", seed, 9, (verdict,), {"x": value, "y": control}, {}, 1.0 + seed, 1.0)
+
+
+def test_a_margin_is_the_shorter_way_of_the_worst_runs() -> None:
+    runs = [report(0.2, 3.0, 0), report(0.6, 5.0, 1), report(0.4, 2.6, 2)]
+    assert margins(runs) == [Margin("x", pytest.approx(0.2))]
+    assert margins([report(0.6, 1.2, 0)]) == [Margin("x", pytest.approx(1 / 3))]
+    assert margins([]) == []
+
+
+def test_a_card_shows_the_middle_and_the_worst_of_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = summary([report(0.2, 3.0, 0), report(0.61234, 5.0, 1), report(0.4, 2.6, 2)])
+    assert kept["seconds"] == 2.0
+    assert kept["claims"]["x"]["values"] == [0.2, 0.6123, 0.4]
+    monkeypatch.setattr("kb.lab.measured.measured", lambda: {"demos": {"short": kept}})
+    told = shown("short", "x")
+    assert told is not None
+    assert (told["value"], told["worst"], told["control"], told["seeds"]) == (0.4, 0.6123, 3.0, 3)
+    assert shown("short", "z") is None
+    assert shown(None, None) is None
+
+
+def test_without_the_file_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    measured.cache_clear()
+    monkeypatch.setattr("kb.lab.measured.shipped_data", lambda: Path("/nowhere"))
+    assert measured() == {"demos": {}}
+    measured.cache_clear()
