@@ -163,7 +163,7 @@ def run(device="cpu", seed=0, steps=1000):
         },
         "on held-out digits": {
             "kind": "table",
-            "columns": ["model", "-log p, nats", "distance of samples"],
+            "columns": ["model", "-log p, nats", "energy distance of samples"],
             "rows": [
                 ["VAE", found["estimate"], distances[0]],
                 ["autoencoder, sampled from the prior", "-", distances[1]],
@@ -213,7 +213,7 @@ ZH = {
     "on held-out digits": "在留出数字上",
     "model": "模型",
     "-log p, nats": "负对数似然（nat）",
-    "distance of samples": "样本的能量距离",
+    "energy distance of samples": "样本的能量距离",
     "autoencoder, sampled from the prior": "自编码器，从先验采样",
     "autoencoder, from a Gaussian fit to its codes": "自编码器，从对编码拟合的高斯分布采样",
     "training digits": "训练数字",
