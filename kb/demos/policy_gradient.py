@@ -1,52 +1,68 @@
 """Policy gradient — raising the odds of actions that a good return followed climbs the expected return.
 
-A walker has 12 moves on a slippery 4 x 4 grid: the far corner pays 1, two holes cost 1, all three end the
-walk, and every other move costs 0.02. The policy is a table of logits. The grid is small enough to compute
-the expected return and its gradient exactly, and to judge by them what is estimated from episodes.
+A walker has 12 moves on a slippery 4 x 4 grid: the far corner pays 1, two holes cost 1, all three end the walk, and
+every other move costs 0.02. The policy is a table of logits, the baseline a table of values; both learn from 64 walks a
+step. The grid is small enough to compute the expected return of any policy and its gradient, and the best return there
+is, which REINFORCE misses by less than 0.02. The control trains on as many walks, but credits an action with its
+immediate reward alone: it learns to shun the holes, but no way to a goal that is several moves off.
 
-Claim:  the policy-gradient theorem gives the gradient of the expected return; REINFORCE estimates it from
-        episodes, a value function as baseline lowers the variance, and climbing it finds a good policy.
-        Crediting an action with its immediate reward alone gives neither the gradient nor the policy.
+Needs:  torch
 Source: R. Williams, Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement
         Learning, Machine Learning 8, 1992 (REINFORCE); R. Sutton, D. McAllester, S. Singh, Y. Mansour, Policy
         Gradient Methods for Reinforcement Learning with Function Approximation, NIPS 1999 (the theorem)
-Run:    python kb/demos/policy_gradient.py --device cpu --seed 0 --steps 150
 """
+
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-
-TITLE = {"en": "REINFORCE estimates and climbs the policy gradient", "zh": "REINFORCE：估计策略梯度并沿其上升"}
-CPU_SECONDS = 1
-CLAIMS = {
-    "parity theorem_gap <= 1e-10 < unvisited_theorem_gap": {
-        "en": "policy-gradient theorem against autograd; the control forgets how often states are visited",
-        "zh": "策略梯度定理与自动求导的差距；对照忽略状态的访问频率",
-    },
-    "trained baseline_estimate_error <= 0.45 < myopic_estimate_error": {
-        "en": "relative error of the gradient from episodes; the control credits only the immediate reward",
-        "zh": "由回合估计的梯度的相对误差；对照只计即时奖励",
-    },
-    "trained baseline_variance <= 2.1 < plain_variance": {
-        "en": "variance of one episode's gradient with a value function as baseline; the control has none",
-        "zh": "以价值函数为基线时单回合梯度的方差；对照无基线",
-    },
-    "trained reinforce_return >= 0.35 > myopic_return": {
-        "en": "exact expected return after training; the control trains on immediate rewards",
-        "zh": "训练后策略的精确期望回报；对照只用即时奖励训练",
-    },
-}
+from torch.func import grad, vmap
 
 SIDE, MOVES, SLIP, COST = 4, 12, 0.1, 0.02
 STATES, GOAL, HOLES = SIDE * SIDE, 15, (5, 11)
+DIRECTIONS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # rows down, columns right
+CELLS = {"start": (0,), "goal": (GOAL,), "hole": HOLES, "cell": (1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14)}
+WALKS, SAMPLES, RATE = 64, 40000, 0.1
+
+# %% the concept
 
 
+def to_go(rewards: Tensor) -> Tensor:  # G_t = r_t + r_t+1 + ... + r_T: an action answers for what follows it
+    return rewards.flip(-1).cumsum(-1).flip(-1)  # (..., T)
+
+
+Walk = tuple[Tensor, ...]  # states, actions, rewards, and whether it was still on: (..., T) each
+
+
+def reinforce(logits: Tensor, value: Tensor, walk: Walk, credit: Callable = to_go) -> Tensor:
+    """What to descend, for each walk: logits (S, A), value (T, S) -> (...)."""
+    s, a, rewards, on = walk
+    gain = credit(rewards)
+    baseline = value[torch.arange(s.shape[-1], device=s.device), s]  # V_t(s): what was to be expected
+    advantage = (gain - baseline).detach()
+    # grad J = E[ sum_t (G_t - V_t(s_t)) grad log policy(a_t | s_t) ], and V_t(s) = E[ G_t | s_t = s ]
+    climb = advantage * logits.log_softmax(-1)[s, a]
+    return ((gain - baseline) ** 2 * on - climb * on).sum(-1)
+
+
+# %% its control
+
+
+def immediate(rewards: Tensor) -> Tensor:  # an action answers for the next reward alone
+    return rewards
+
+
+# %% the experiment
+
+
+@cache
 def grid() -> tuple[Tensor, Tensor, Tensor]:
     """Transitions, reward for entering a state, and which states end the walk: (S, A, S), (S,), (S,)."""
     sure = torch.zeros(STATES, 4, STATES, dtype=torch.float64)
     for s in range(STATES):
-        for a, (down, right) in enumerate([(-1, 0), (0, 1), (1, 0), (0, -1)]):
+        for a, (down, right) in enumerate(DIRECTIONS):
             row, column = min(max(s // SIDE + down, 0), SIDE - 1), min(max(s % SIDE + right, 0), SIDE - 1)
             sure[s, a, row * SIDE + column] = 1
     moves = (1 - SLIP) * sure + SLIP * sure.mean(1, keepdim=True)  # a slip is a random move
@@ -55,30 +71,28 @@ def grid() -> tuple[Tensor, Tensor, Tensor]:
     return moves, reward, over
 
 
-def exact(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return, visits (T, S), values (T, S) and action values (T, S, A) of a policy, by full summation."""
+def exact(logits: Tensor, start: int = 0, length: int = MOVES) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return, visits (T, S) and values (T, S) of a policy, and the best return there is, by full summation."""
     moves, reward, over = grid()
-    policy, alive = logits.softmax(-1), (~over).double()
-    at, visits = F.one_hot(torch.tensor(0), STATES).double(), []
-    for _ in range(MOVES):
-        visits.append(at * alive)  # (S,)
-        at = torch.einsum("s,sa,sak->k", visits[-1], policy, moves)
-    value, values, action_values = torch.zeros(STATES).double(), [], []
-    for _ in range(MOVES):  # backwards: what an action is worth with that many moves left
-        action_values.insert(0, moves @ (reward + alive * value))  # (S, A)
-        value = (policy * action_values[0]).sum(-1)
+    policy, at, visits = logits.softmax(-1), torch.eye(STATES, dtype=torch.float64)[start], []
+    value = best = torch.zeros(STATES, dtype=torch.float64)
+    values: list[Tensor] = []
+    for _ in range(length):  # backwards: what a state is worth with that many moves left
+        value = (policy * (moves @ (reward + ~over * value))).sum(-1)
+        best = (moves @ (reward + ~over * best)).amax(-1)
         values.insert(0, value)
-    return value[0], torch.stack(visits), torch.stack(values), torch.stack(action_values)
+        visits.append(at * ~over)
+        at = torch.einsum("s,sa,sak->k", visits[-1], policy, moves)
+    return value[start], torch.stack(visits), torch.stack(values), best[start]
 
 
-def episodes(logits: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Play n walks: states, actions, rewards, and whether the walk was still on, each (n, MOVES)."""
+def episodes(logits: Tensor, chance: Tensor) -> Walk:
+    """Play a walk for each column of random numbers (T, 2, n, 1): states, actions, rewards, still on; (n, T) each."""
     moves, reward, over = grid()
     going, reward, over = (t.to(logits.device) for t in (moves.cumsum(-1).float(), reward.float(), over))
-    chance = torch.rand(MOVES, 2, n, 1, generator=generator).to(logits.device)
-    s, history = torch.zeros(n, dtype=torch.long, device=logits.device), []
-    acting = logits.detach().softmax(-1).cumsum(-1)
-    for u, v in chance:
+    acting, history = logits.detach().softmax(-1).cumsum(-1), []
+    s = torch.zeros(chance.shape[2], dtype=torch.long, device=logits.device)
+    for u, v in chance.to(logits.device):
         a = (acting[s] < u).sum(-1).clamp(max=3)  # the first action whose cumulated odds pass u
         after, on = (going[s, a] < v).sum(-1).clamp(max=STATES - 1), ~over[s]
         history.append((s, a, reward[after] * on, on.float()))
@@ -86,81 +100,160 @@ def episodes(logits: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor
     return tuple(torch.stack(column, 1) for column in zip(*history, strict=True))
 
 
-def to_go(rewards: Tensor) -> Tensor:
-    """The return from each move on: (n, T) -> (n, T)."""
-    return rewards.flip(1).cumsum(1).flip(1)
+def every_walk(logits: Tensor, start: int, length: int) -> tuple[Walk, Tensor]:
+    """All walks of a few moves, (N, T) each, and how likely each is: (N,)."""
+    moves, reward, over = grid()
+    s, likely, history = torch.tensor(start), torch.ones(()).double(), []
+    for step in torch.cartesian_prod(*[torch.arange(4 * STATES)] * length).T:
+        a, after, on = step // STATES, step % STATES, ~over[s]
+        likely = likely * logits.detach().softmax(-1)[s, a] * moves[s, a, after]
+        history.append((s.expand_as(a), a, reward[after] * on, on.expand_as(a).double()))
+        s = torch.where(on, after, s)
+    return tuple(torch.stack(column, 1)[likely > 0] for column in zip(*history, strict=True)), likely[likely > 0]
 
 
-def per_episode(logits: Tensor, s: Tensor, a: Tensor, credit: Tensor) -> Tensor:
-    """Gradient of sum(credit * log policy(a | s)) by the logits, one for each walk: (n, S, A)."""
-    score = F.one_hot(a, 4) - logits.softmax(-1)[s]  # (n, T, A)
-    return torch.einsum("nts,nta->nsa", F.one_hot(s, STATES).float(), score * credit[..., None])
+def gap_to_exact(logits: Tensor, value: Tensor, credit: Callable) -> float:
+    """Distance of the gradients, expected over all walks of three moves, from those of the exact return and of the
+    squared error of the values, f64."""
+    logits, value = (t.detach().cpu().double().requires_grad_() for t in (logits, value))
+    start, length = 10, 3  # beside a hole, two moves from the goal
+    walks, likely = every_walk(logits, start, length)
+    ours = torch.autograd.grad(reinforce(logits, value, walks, credit) @ likely, (logits, value))
+    gain, visits, values, _ = exact(logits, start, length)
+    error = (visits.detach() * (value[:length] - values.detach()) ** 2).sum()
+    theirs = torch.autograd.grad(error - gain, (logits, value))
+    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
 
 
-def compare(start: Tensor, device: str, data: torch.Generator) -> dict[str, float]:
-    """The exact gradient at a policy against the theorem and three estimates from the same episodes."""
-    logits = start.double().requires_grad_()
-    gain, visits, values, action_values = exact(logits)
-    (gradient,) = torch.autograd.grad(gain, logits)
-    policy, visits, values = (t.detach() for t in (logits.softmax(-1), visits, values))
-    advantage = action_values.detach() - values[..., None]  # (T, S, A)
-    theorem = torch.einsum("ts,sa,tsa->sa", visits, policy, advantage)
-    unvisited = torch.einsum("sa,tsa->sa", policy / STATES, advantage)
+def each_gradient(logits: Tensor, value: Tensor, walk: Walk, credit: Callable = to_go) -> Tensor:
+    """The gradient by the logits of each walk alone: (n, S, A)."""
+    return vmap(lambda *one: grad(reinforce)(logits.detach(), value.detach(), one, credit))(*walk)
 
-    s, a, rewards, on = episodes(start.to(device), 20000, data)
-    baseline = values.float().to(device)[torch.arange(MOVES, device=device), s]  # (n, T)
-    found = {
-        "theorem_gap": float((theorem - gradient).abs().max()),
-        "unvisited_theorem_gap": float((unvisited - gradient).abs().max()),
-    }
-    credits = {"plain": to_go(rewards), "baseline": to_go(rewards) - baseline, "myopic": rewards}
-    for name, credit in credits.items():
-        sample = per_episode(start.to(device), s, a, credit * on).cpu().double()  # (n, S, A)
-        found[f"{name}_variance"] = float(sample.var(0).sum())
-        found[f"{name}_estimate_error"] = float((sample.mean(0) - gradient).norm() / gradient.norm())
-    return found
+
+LOW, HIGH = 0.5, SIDE + 0.5
+WALLS = [(LOW, LOW), (LOW, HIGH), (HIGH, HIGH), (HIGH, LOW), (LOW, LOW)]
+
+
+def place(cell: int) -> tuple[float, float]:
+    return float(cell % SIDE + 1), float(SIDE - cell // SIDE)  # column, row from below
+
+
+def spokes(policy: Tensor) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """A line from each cell in each direction, as long as the move is likely."""
+    lines = list(pairwise(WALLS))
+    for cell in (*CELLS["start"], *CELLS["cell"]):
+        x, y = place(cell)
+        for (down, right), likely in zip(DIRECTIONS, policy[cell].tolist(), strict=True):
+            lines.append(((x, y), (x + 0.45 * likely * right, y - 0.45 * likely * down)))
+    return lines
 
 
 def run(device="cpu", seed=0, steps=150):
-    data = torch.Generator().manual_seed(seed)
-    found = compare(0.3 * torch.randn(STATES, 4, generator=data), device, data)
-    tables, optimizers = {}, {}
-    for name in ("REINFORCE", "immediate reward"):
-        tables[name] = [torch.zeros(shape, device=device) for shape in ((STATES, 4), (MOVES, STATES))]
-        optimizers[name] = torch.optim.Adam([table.requires_grad_() for table in tables[name]], lr=0.1)
+    first, data, fresh = (torch.Generator().manual_seed(3 * seed + k) for k in range(3))
+    start = 0.3 * torch.randn(STATES, 4, generator=first)
+    credits = {"REINFORCE": to_go, "immediate reward": immediate}
+    tables = {name: [start.clone().to(device), torch.zeros(MOVES, STATES, device=device)] for name in credits}
+    optimizers = {name: torch.optim.Adam([t.requires_grad_() for t in pair], RATE) for name, pair in tables.items()}
+    spread = {"with the baseline": [], "without": []}
+
+    exact_start = start.double().requires_grad_()
+    gradient = torch.autograd.grad(exact(exact_start)[0], exact_start)[0]
+    walk = episodes(start, torch.rand(MOVES, 2, SAMPLES, 1, generator=fresh))
+    errors = {}
+    for name, credit in credits.items():
+        sample = -each_gradient(start, tables[name][1].cpu(), walk, credit).mean(0).double()
+        errors[name] = float((sample - gradient).norm() / gradient.norm())
+
     for step in range(steps):
+        chance = torch.rand(MOVES, 2, WALKS, 1, generator=data)
+        gains = {"the best there is": float(exact(start.double())[3])}
         for name, (logits, value) in tables.items():
-            s, a, rewards, on = episodes(logits, 64, data)
-            target = to_go(rewards) if name == "REINFORCE" else rewards
-            expected = value[torch.arange(MOVES, device=device), s]
-            credit = (target - expected.detach()) * on
-            climb = (logits.log_softmax(-1)[s, a] * credit).sum(1).mean()
-            loss = ((target - expected) ** 2 * on).sum(1).mean() - climb
+            walk = episodes(logits, chance)
+            if name == "REINFORCE":
+                for kind, used in zip(spread, (value, 0 * value), strict=True):
+                    spread[kind].append(float(each_gradient(logits, used, walk).var(0).sum()))
             optimizers[name].zero_grad()
-            loss.backward()
+            reinforce(logits, value, walk, credits[name]).mean().backward()
             optimizers[name].step()
-        if step % 5 == 4 or step == steps - 1:
-            policies = {name: pair[0].detach().cpu().double() for name, pair in tables.items()}
-            gains = {name: exact(policy)[0].item() for name, policy in policies.items()}
-            yield (step + 1) / steps, gains
-    visited = exact(policies["REINFORCE"])[1].sum(0).view(SIDE, SIDE)
+            gains[name] = float(exact(logits.detach().cpu().double())[0])
+        yield (step + 1) / steps, gains
+    half = {kind: seen[steps // 3 :] for kind, seen in spread.items()}  # by then the values are learned
+    variances = [sum(seen) / len(seen) for seen in half.values()]
+    gaps = [gap_to_exact(*tables["REINFORCE"], credit) for credit in credits.values()]
+    policy = tables["REINFORCE"][0].detach().cpu().softmax(-1)
+    drawn = {"wall": WALLS} | {name: [place(cell) for cell in cells] for name, cells in CELLS.items()}
     return {
-        **found,
         "reinforce_return": gains["REINFORCE"],
         "myopic_return": gains["immediate reward"],
+        "best_return": gains["the best there is"],
+        "baseline_variance": variances[0],
+        "plain_variance": variances[1],
+        "theorem_gap": gaps[0],
+        "myopic_gap": gaps[1],
+        "estimate_error": errors["REINFORCE"],
+        "myopic_estimate_error": errors["immediate reward"],
     }, {
-        "moves spent in each cell after REINFORCE": {
-            "kind": "heatmap",
-            "zh": "REINFORCE 训练后在各格停留的步数",
-            "values": visited,
+        "the policy of REINFORCE: a line is as long as its move is likely": {
+            "kind": "scatter",
+            "series": {name: tuple(map(list, zip(*places, strict=True))) for name, places in drawn.items()},
+            "edges": spokes(policy),
+            "equal": True,
+            "x": "column",
+            "y": "row, from below",
         },
-        "variance of one episode's gradient": {
-            "kind": "bars",
-            "zh": "单回合梯度的方差",
-            "values": {name: found[f"{name}_variance"] for name in ("plain", "baseline")},
+        "variance of one walk's gradient while it learns": {
+            "kind": "lines",
+            "series": {kind: (list(range(steps)), seen) for kind, seen in spread.items()},
+            "x": "step",
+            "y": "variance",
         },
     }
 
+
+# %% what is claimed
+
+TITLE = {"en": "REINFORCE estimates and climbs the policy gradient", "zh": "REINFORCE：估计策略梯度并沿其上升"}
+CURVES = "expected return"
+CPU_SECONDS = 2
+CLAIMS = {
+    "trained reinforce_return >= 0.81 > myopic_return": {
+        "en": "exact expected return after training (at best 0.829); the control trains on immediate rewards",
+        "zh": "训练后策略的精确期望回报（最优为 0.829）；对照只用即时奖励训练",
+    },
+    "trained baseline_variance <= 0.12 < plain_variance": {
+        "en": "variance of one walk's gradient with the learned baseline, over the last two thirds of training; "
+        "control: the same walks without",
+        "zh": "训练后三分之二中，以学到的价值为基线时单条轨迹梯度的方差；对照：同样的轨迹，无基线",
+    },
+    "parity theorem_gap <= 1e-10 < myopic_gap": {
+        "en": "gradient of REINFORCE's loss, summed over all walks of three moves, against that of the exact return "
+        "(f64); the control credits only the immediate reward",
+        "zh": "对三步内所有轨迹求和的 REINFORCE 损失梯度，同精确回报的梯度的差距（f64）；对照只计即时奖励",
+    },
+    "parity estimate_error <= 0.15 < myopic_estimate_error": {
+        "en": "relative error of the first gradient, estimated from 40000 walks; the control credits only the "
+        "immediate reward",
+        "zh": "由 40000 条轨迹估计的初始梯度的相对误差；对照只计即时奖励",
+    },
+}
+ZH = {
+    "expected return": "期望回报",
+    "the best there is": "可能的最优",
+    "immediate reward": "即时奖励",
+    "the policy of REINFORCE: a line is as long as its move is likely": "REINFORCE 学到的策略：线越长，那一步越可能",
+    "wall": "墙",
+    "start": "起点",
+    "goal": "终点",
+    "hole": "陷阱",
+    "cell": "格子",
+    "column": "列",
+    "row, from below": "行（自下而上）",
+    "variance of one walk's gradient while it learns": "学习过程中单条轨迹梯度的方差",
+    "with the baseline": "有基线",
+    "without": "无基线",
+    "step": "步",
+    "variance": "方差",
+}
 
 if __name__ == "__main__":
     from _exam import sit
