@@ -68,7 +68,7 @@ def slopes(output: Tensor, net: GCN, x: Tensor) -> list[Tensor]:
 
 
 def gap(some: list[Tensor], others: list[Tensor]) -> float:
-    return max((a - b).abs().max().item() for a, b in zip(some, others, strict=True))
+    return torch.stack([(a - b).abs().max() for a, b in zip(some, others, strict=True)]).max().item()
 
 
 def spread(a: Tensor, depth: int) -> float:

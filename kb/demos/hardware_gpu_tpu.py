@@ -1,78 +1,102 @@
 """Hardware: GPU and TPU — a matrix product is thousands of independent sums, and hardware does them at once.
 
-On the device at hand (--device cuda for a GPU) batched matrix products are compared with loops over single
-elements: the same numbers, and how many multiply-adds per second by size, which depends on the machine and is
-information only. Then a small systolic array, the heart of a TPU, is SIMULATED cycle by cycle: weights stay
-in the cells, inputs move right, partial sums move down, one cell a cycle. Nothing is claimed about the speed
-of a real TPU.
+A systolic array, the heart of a TPU, is SIMULATED cycle by cycle: weights stay in the cells, inputs move right, partial
+sums move down, one cell a cycle. Inputs must enter skewed, row k after k cycles, to meet their sums. Its 256
+multipliers take 46 cycles for a product of two 16 x 16 matrices, one multiplier 4096; it reads 512 numbers from memory
+instead of 8192, for each is passed on from cell to cell. Two thirds of the cells idle meanwhile; a stream of 1024 rows
+leaves 3 % idle. Nothing is claimed about the speed of a real TPU. Then, on the device at hand (--device cuda for a
+GPU), batched matrix products are timed beside loops over single numbers, and beside elementwise multiply-adds, which
+use each number once: that depends on the machine and is information only.
 
-Claim:  the batched product equals the loops; the simulated array computes the same product if its inputs
-        enter skewed, row k after k cycles; a product of two 16 x 16 matrices takes it 46 cycles, one
-        multiplier 4096.
-Source: H. T. Kung, Why Systolic Architectures?, IEEE Computer 15(1), 1982; N. Jouppi et al., In-Datacenter
-        Performance Analysis of a Tensor Processing Unit, ISCA 2017
-Run:    python kb/demos/hardware_gpu_tpu.py --device cpu --seed 0 --steps 24
+Needs:  torch
+Source: H. T. Kung, Why Systolic Architectures?, IEEE Computer 15(1), 1982; N. Jouppi et al., In-Datacenter Performance
+        Analysis of a Tensor Processing Unit, ISCA 2017
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-TITLE = {"en": "Parallel hardware and matrix products", "zh": "并行硬件与矩阵乘法"}
-CPU_SECONDS = 1
-CLAIMS = {
-    "parity loops_gap <= 1e-5 < transposed_loops_gap": {
-        "en": "batched matrix products on the device against loops over elements; the control transposes",
-        "zh": "设备上的批量矩阵乘法与逐元素循环的差距；对照误用转置",
-    },
-    "parity array_gap <= 1e-5 < unskewed_array_gap": {
-        "en": "simulated systolic array against the matrix product; in the control the inputs enter unskewed",
-        "zh": "模拟脉动阵列与矩阵乘法的差距；对照中输入未错开",
-    },
-    "trained array_cycles <= 2000 < single_cycles": {
-        "en": "cycles of the simulated 16 x 16 array for one product; the control is a single multiplier",
-        "zh": "模拟的 16×16 阵列完成一次矩阵乘法的周期数；对照为单个乘法器",
-    },
-    "timing speedup >= 20 > loop_speedup": {
-        "en": "multiply-adds per second of batched products over those of loops; the control: loops again",
-        "zh": "批量矩阵乘法与循环的每秒乘加数之比；对照为循环自身再测一次",
-    },
-}
+SIDE, BATCH, STREAM = 16, 8, 1024
 
-SIDE, BATCH = 16, 8
+# %% the concept
 
 
-def loops(a: list, b: list) -> list:
-    """One multiply-add at a time, as a processor without parallel units would: two nested lists."""
-    product = [[0.0] * len(b[0]) for _ in a]
-    for i in range(len(a)):
-        for j in range(len(b[0])):
-            for k in range(len(b)):
-                product[i][j] += a[i][k] * b[k][j]
-    return product
+class Systolic:
+    """SIMULATION: a grid of cells, one a weight, that talk to their neighbours only."""
+
+    def __init__(self, weight: Tensor, skewed: bool = True) -> None:
+        self.weight, self.skewed = weight, skewed  # (k, n)
+        self.reads, self.waves = weight.numel(), list[Tensor]()  # numbers from memory; the cells at work, each cycle
+
+    @property
+    def cycles(self) -> int:
+        return len(self.waves)
+
+    def product(self, x: Tensor) -> Tensor:  # x @ weight: (m, k) -> (m, n)
+        (m, k), n = x.shape, self.weight.shape[1]
+        inputs, sums, busy = torch.zeros(k, n), torch.zeros(k, n), torch.zeros(k, n, dtype=torch.bool)
+        leaving: list[list[Tensor]] = [[] for _ in range(n)]
+        while len(leaving[-1]) < m:  # until the last sum has left
+            row = len(self.waves) - torch.arange(k) * self.skewed  # of x: what enters each row of the array now
+            here = (row >= 0) & (row < m)
+            entering = x[row.clamp(0, m - 1), torch.arange(k)] * here  # (k,)
+            inputs = torch.cat([entering[:, None], inputs[:, :-1]], 1)  # one cell to the right
+            above = torch.cat([torch.zeros(1, n), sums[:-1]])  # one cell down
+            sums = above + inputs * self.weight  # in every cell: s_out = s_in + x * w
+            busy = torch.cat([here[:, None], busy[:, :-1]], 1)
+            for j in busy[-1].nonzero()[:, 0].tolist():  # finished below
+                leaving[j].append(sums[-1, j])
+            self.reads += int(here.sum())
+            self.waves.append(busy)
+        return torch.stack([torch.stack(column) for column in leaving], 1)
 
 
-def systolic(x: Tensor, weight: Tensor, skewed: bool = True) -> tuple[Tensor, int, list[float]]:
-    """SIMULATION: x @ weight on a grid of cells that only talk to neighbours; also cycles and busy cells."""
-    (m, k), n = x.shape, weight.shape[1]
-    cycles = m + k + n - 2  # the last input enters the last row, then crosses all columns
-    entering = x.new_zeros(cycles, k)
-    for row in range(k):
-        delay = row if skewed else 0
-        entering[delay : delay + m, row] = x[:, row]
-    moving, sums = x.new_zeros(k, n), x.new_zeros(k, n)
-    leaving, busy = [], []
-    for cycle in range(cycles):
-        moving = torch.cat([entering[cycle][:, None], moving[:, :-1]], 1)  # one cell to the right
-        sums = torch.cat([x.new_zeros(1, n), sums[:-1]]) + moving * weight  # one cell down
-        leaving.append(sums[-1])  # (n,), column j leaves j cycles late
-        busy.append((moving != 0).float().mean().item())
-    out = torch.stack(leaving)  # (cycles, n)
-    return torch.stack([out[k - 1 + j : k - 1 + j + m, j] for j in range(n)], 1), cycles, busy
+# %% its control
 
 
-def rate(work, multiply_adds: int) -> float:
+def loops(x: list, weight: list) -> tuple[list, int]:
+    """One multiplier: the product, and its multiply-adds, one a cycle, each with two numbers from memory."""
+    product, cycles = [[0.0] * len(weight[0]) for _ in x], 0
+    for i in range(len(x)):
+        for j in range(len(weight[0])):
+            for k in range(len(weight)):
+                product[i][j] += x[i][k] * weight[k][j]
+                cycles += 1
+    return product, cycles
+
+
+# %% the experiment
+
+
+def simulations(generator: torch.Generator) -> tuple[dict[str, float], Systolic]:
+    """Arrays and streams of several shapes: products, cycles, work and reads against what they must be."""
+    gaps: dict[str, list[float]] = {"array_gap": [], "unskewed_array_gap": [], "count_gap": [], "single_count_gap": []}
+    for m, k, n in ((SIDE, SIDE, SIDE), (1, 3, 5), (7, 2, 4), (5, 6, 1), (3, 4, 8), (STREAM, SIDE, SIDE)):
+        x, weight = (torch.randint(1, 9, size, generator=generator).float() for size in ((m, k), (k, n)))
+        array, unskewed = Systolic(weight), Systolic(weight, skewed=False)
+        gaps["array_gap"].append(float((array.product(x) - x @ weight).abs().max()))  # whole numbers: exact
+        gaps["unskewed_array_gap"].append(float((unskewed.product(x) - x @ weight).abs().max()))
+        work, single = int(torch.stack(array.waves).sum()), loops(x.tolist(), weight.tolist())[1]
+        counts = {"": (array.cycles, array.reads, work), "single_": (single, 2 * single, single)}
+        right, share = (m + k + n - 2, m * k + k * n, m * k * n), work / (array.cycles * weight.numel())
+        for name, counted in counts.items():
+            gaps[f"{name}count_gap"].append(float(max(abs(a - b) for a, b in zip(counted, right, strict=True))))
+        if m == SIDE:
+            square, cycles, short = array, single, share
+    return {name: max(found) for name, found in gaps.items()} | {
+        "array_cycles": float(square.cycles),
+        "single_cycles": float(cycles),
+        "array_reads": float(square.reads),
+        "single_reads": float(2 * cycles),
+        "stream_share": share,
+        "square_share": short,
+    }, square
+
+
+def rate(work: Callable[[], object], multiply_adds: int) -> float:
     """Billions of multiply-adds per second, the best of three."""
     seconds = []
     for _ in range(3):
@@ -83,49 +107,91 @@ def rate(work, multiply_adds: int) -> float:
 
 
 def run(device="cpu", seed=0, steps=24):
-    data = torch.Generator().manual_seed(seed)
-    a, b = (torch.randn(BATCH, SIDE, SIDE, generator=data) / SIDE**0.5 for _ in range(2))
+    data, timed = (torch.Generator().manual_seed(2 * seed + k) for k in (0, 1))
+    measured, array = simulations(data)
+    a, b = (torch.randint(-8, 9, (BATCH, SIDE, SIDE), generator=data).float() for _ in range(2))
     pairs = list(zip(a.tolist(), b.tolist(), strict=True))
-    by_loops = torch.tensor([loops(*pair) for pair in pairs])
+    by_loops = torch.tensor([loops(*pair)[0] for pair in pairs])
     slow, again = (rate(lambda: [loops(*pair) for pair in pairs], BATCH * SIDE**3) for _ in range(2))
-    sizes, rates = [], []
-    for step in range(steps):
-        size = round(8 * 64 ** (step / max(steps - 1, 1)))  # 8 ... 512
-        x, y = (torch.randn(BATCH, size, size, generator=data).to(device) for _ in range(2))
-        sizes.append(float(size))
+    kinds: dict[str, list[float]] = {"matrix product": [], "elementwise": []}
+    sizes = [round(8 * 64 ** (step / max(steps - 1, 1))) for step in range(steps)]  # 8 ... 512
+    for step, size in enumerate(sizes):
+        x, y = (torch.randn(BATCH, size, size, generator=timed).to(device) for _ in range(2))
         # item() waits until a GPU has the result; the call alone returns before
-        rates.append(rate(lambda x=x, y=y: (x @ y)[0, 0, 0].item(), BATCH * size**3))
-        yield (step + 1) / steps, {"batched product": rates[-1], "loops": slow}
-    ints = [torch.randint(1, 9, (SIDE, SIDE), generator=data).float().to(device) for _ in range(2)]  # exact
-    product, cycles, busy = systolic(*ints)
-    unskewed = systolic(*ints, skewed=False)[0]
-    return {
-        "loops_gap": float(((a.to(device) @ b.to(device)).cpu() - by_loops).abs().max()),
-        "transposed_loops_gap": float(((a.to(device) @ b.to(device).mT).cpu() - by_loops).abs().max()),
-        "array_gap": float((product - ints[0] @ ints[1]).abs().max()),
-        "unskewed_array_gap": float((unskewed - ints[0] @ ints[1]).abs().max()),
-        "array_cycles": float(cycles),
-        "single_cycles": float(SIDE**3),
-        "speedup": max(rates) / slow,
+        kinds["matrix product"].append(rate(lambda x=x, y=y: (x @ y)[0, 0, 0].item(), BATCH * size**3))
+        kinds["elementwise"].append(rate(lambda x=x, y=y: x.addcmul(x, y)[0, 0, 0].item(), BATCH * size**2))
+        yield (step + 1) / steps, {kind: rates[-1] for kind, rates in kinds.items()} | {"loops": slow}
+    shown = [round(len(array.waves) * part / 8) for part in range(1, 9)]
+    on_device = [(a.to(device) @ right.to(device)).cpu() for right in (b, b.mT)]
+    return measured | {
+        "loops_gap": float((on_device[0] - by_loops).abs().max()),
+        "transposed_loops_gap": float((on_device[1] - by_loops).abs().max()),
+        "speedup": max(kinds["matrix product"]) / slow,
         "loop_speedup": again / slow,
     }, {
-        "throughput by size (this machine)": {
+        "cells of the array at work (bright), by cycle: a simulation": {
+            "kind": "images",
+            "images": [array.waves[cycle - 1].double().tolist() for cycle in shown],
+            "titles": [str(cycle) for cycle in shown],
+            "columns": 4,
+        },
+        "throughput by size on this machine": {
             "kind": "lines",
-            "zh": "不同规模的吞吐量（本机）",
-            "series": {"batched product": (sizes, rates), "loops": ([sizes[0], sizes[-1]], [slow, slow])},
+            "series": {kind: ([float(size) for size in sizes], rates) for kind, rates in kinds.items()}
+            | {"loops": ([float(sizes[0]), float(sizes[-1])], [slow, slow])},
             "x": "matrix size",
             "y": "billion multiply-adds per second",
             "log": "xy",
         },
-        "busy cells of the array (simulation)": {
-            "kind": "lines",
-            "zh": "阵列中工作单元的比例（模拟）",
-            "series": {"busy": ([float(cycle + 1) for cycle in range(cycles)], busy)},
-            "x": "cycle",
-            "y": "share",
-        },
     }
 
+
+# %% what is claimed
+
+TITLE = {"en": "Parallel hardware and matrix products", "zh": "并行硬件与矩阵乘法"}
+CURVES = "billion multiply-adds per second"
+CPU_SECONDS = 1
+CLAIMS = {
+    "constant array_cycles <= 46 < single_cycles": {
+        "en": "cycles of the simulated 16 x 16 array, 256 multipliers, for one product; the control is one multiplier",
+        "zh": "模拟的 16×16 阵列（256 个乘法器）完成一次矩阵乘法的周期数；对照为单个乘法器",
+    },
+    "constant array_reads <= 512 < single_reads": {
+        "en": "numbers that the array reads from memory for it; the control, one multiplier, reads two for each cycle",
+        "zh": "阵列为此从内存读取的数的个数；对照为单个乘法器，每周期读两个",
+    },
+    "constant stream_share >= 0.97 > square_share": {
+        "en": "share of the cells at work while 1024 rows stream through the array; the control: 16 rows",
+        "zh": "1024 行数据流过阵列时工作单元的比例；对照只有 16 行",
+    },
+    "parity array_gap <= 0 < unskewed_array_gap": {
+        "en": "simulated arrays of six shapes against the matrix product, in whole numbers; in the control the inputs "
+        "enter unskewed",
+        "zh": "六种形状的模拟阵列与矩阵乘法的差距（整数，精确）；对照中输入未错开",
+    },
+    "parity count_gap <= 0 < single_count_gap": {
+        "en": "counted cycles, reads and multiply-adds of the arrays against m + k + n - 2, mk + kn and mkn; control: "
+        "those of one multiplier",
+        "zh": "阵列的周期数、读取数与乘加数同 m + k + n − 2、mk + kn、mkn 之差；对照为单个乘法器的计数",
+    },
+    "parity loops_gap <= 0 < transposed_loops_gap": {
+        "en": "batched matrix products on the device against loops over single numbers; the control transposes",
+        "zh": "设备上的批量矩阵乘法与逐元素循环的差距；对照误用转置",
+    },
+    "timing speedup >= 20 > loop_speedup": {
+        "en": "multiply-adds per second of batched products over those of loops; the control: loops again",
+        "zh": "批量矩阵乘法与循环的每秒乘加数之比；对照为循环自身再测一次",
+    },
+}
+ZH = {
+    "billion multiply-adds per second": "每秒十亿次乘加",
+    "matrix product": "矩阵乘法",
+    "elementwise": "逐元素乘加",
+    "loops": "循环",
+    "cells of the array at work (bright), by cycle: a simulation": "各周期中阵列里工作的单元（亮）：模拟",
+    "throughput by size on this machine": "本机不同规模的吞吐量",
+    "matrix size": "矩阵大小",
+}
 
 if __name__ == "__main__":
     from _exam import sit

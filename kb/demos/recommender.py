@@ -66,7 +66,7 @@ def by_matrices(model: Factorization, known: tuple[Tensor, Tensor, Tensor], pena
 
 
 def gap(some: list[Tensor], others: list[Tensor]) -> float:
-    return max((a - b).detach().abs().max().item() for a, b in zip(some, others, strict=True))
+    return torch.stack([(a - b).detach().abs().max() for a, b in zip(some, others, strict=True)]).max().item()
 
 
 def run(device="cpu", seed=0, steps=250):

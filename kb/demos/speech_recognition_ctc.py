@@ -147,7 +147,7 @@ def ctc_gap(net: nn.Module, sounds: Tensor, *truth: Tensor, skip_equal: bool = F
         [loss.detach(), *torch.autograd.grad(loss.mean(), net.parameters(), retain_graph=True, materialize_grads=True)]
         for loss in losses
     )
-    return max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
+    return torch.stack([(a - b).abs().max() for a, b in zip(ours, theirs, strict=True)]).max().item()
 
 
 def paths_gap(skip_equal: bool) -> float:
