@@ -11,6 +11,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing costs 4 ms, before Ctrl-C is looked after
 
 __version__ = "0.1.0"
+SCHEMA_VERSION = 2
+"""Of a concept's JSON: one more where a key goes or means something else; CHANGELOG.md says which."""
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,7 +34,18 @@ _HOMES = {
     "Source": "kb.concepts.model",
     "Bilingual": "kb.language.text",
 }
-__all__ = ["Answer", "Bilingual", "Concept", "Hit", "KbError", "KnowledgeBase", "Link", "Source", "open"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Answer",
+    "Bilingual",
+    "Concept",
+    "Hit",
+    "KbError",
+    "KnowledgeBase",
+    "Link",
+    "Source",
+    "open",
+]
 
 
 def __getattr__(name: str) -> Any:

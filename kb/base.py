@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kb import SCHEMA_VERSION
 from kb.paths import cache_dir
 from kb.settings import Settings, load_settings, sources
 from kb.snapshot.lookup import Match
@@ -141,6 +142,7 @@ class KnowledgeBase:
 
         card = self.store.card(id, paths=paths)
         card["measured"] = shown(card["demo"], card["claim"])
+        card["schema_version"] = SCHEMA_VERSION
         return card
 
     def rows(self, *, kind: str = "", area: str = "") -> list[Row]:

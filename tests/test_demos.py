@@ -31,3 +31,12 @@ def test_the_claims_hold_and_the_controls_fail(demo: Demo, seed: int) -> None:
     assert shares == sorted(shares)
     assert math.isclose(shares[-1], 1.0, abs_tol=0.05)
     assert torch.get_num_threads() == 1
+
+
+def test_a_claim_says_what_it_measured_and_then_what_its_control_is() -> None:
+    """So that a card can put each number behind what it is of."""
+    for demo in all_demos():
+        for claim in demo.claims:
+            if claim.control:
+                assert "control" in claim.says.en.partition("; ")[2], (demo.id, claim.says.en)
+                assert "对照" in claim.says.zh.partition("；")[2], (demo.id, claim.says.zh)

@@ -35,7 +35,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module == "kb":
             modules = [f"kb.{alias.name}" for alias in node.names]
         found |= {module.split(".")[1] for module in modules if module.startswith("kb.")}
-    return found - {"__version__"}
+    return found - {"__version__", "SCHEMA_VERSION"}
 
 
 FILES = sorted((ROOT / "kb").rglob("*.py"))

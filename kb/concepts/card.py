@@ -140,6 +140,7 @@ class Measured(TypedDict):
 class Card(Entry):
     """Everything about a concept."""
 
+    schema_version: int
     related: list[Relation]
     learn_first: list[Step]
     leads_to: list[Next]

@@ -382,7 +382,7 @@ SYMBOL = record(
 )
 CODE = record(
     {
-        "call": Field(TEXT, "the real call, on one line", True),
+        "call": Field(drawn(), "the real call; a few lines where one does not do it", True),
         "trap": Field(BOTH, "what goes wrong with it"),
     },
     Code,
@@ -419,7 +419,7 @@ ENTRY: dict[str, Field] = {
     "believed": Field(list_of(BELIEVED), "1-3 pairs {belief, fact}: what learners believe, and what is true"),
     "formula": Field(one_or_more(TEXT), "LaTeX, one equation an item, complete"),
     "symbols": Field(map_of(SYMBOL), "every symbol of the formula, named in both languages, with shape and default"),
-    "code": Field(CODE, "the real call in one line, and its trap"),
+    "code": Field(CODE, "the real call, in one line or a few, and its trap"),
     "asks": Field(
         by_language(TEXT),
         "2-20 a language, ten serve well: what a person types who does not know the term; they feed the search",

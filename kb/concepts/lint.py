@@ -32,7 +32,7 @@ ALONE = re.compile("前者|后者")
 MOST_ASKS = 20
 NAMED = 5
 """Concepts that a finding names."""
-LIMITS: dict[str, dict[Language, int]] = {"summary": {"en": 30, "zh": 60}, "idea": {"en": 45, "zh": 80}}
+LIMITS: dict[str, dict[Language, int]] = {"summary": {"en": 30, "zh": 60}, "idea": {"en": 60, "zh": 105}}
 """Words and 汉字 that a part may have."""
 SENTENCES = 3
 """That a labelled line may have."""
@@ -50,6 +50,8 @@ NO_TERM = {"AI", "ML", "DL", "ID", "OK", "PC", "PDF", "CSV", "API", "US", "TV", 
 """Abbreviations that everybody knows."""
 LINES, COLUMNS = 8, 62
 """Of an example."""
+CODE_LINES, CODE_COLUMNS = 8, 66
+"""Of a call that takes more than a line; one line may be long, and is wrapped."""
 MOST_BELIEVED = 3
 DRAWN_WITH = re.compile(r"[^ -~“”‘’…—×\n]")
 """What is neither a column wide in every terminal nor, as 汉字 are, two: Greek letters, arrows, blocks."""
@@ -88,6 +90,7 @@ def lint(sources: Sequence[Path], demos: Mapping[str, Collection[str]] | None = 
             *_missing(concept),
             *_lengths(concept),
             *_example(concept),
+            *_code(concept),
             *_believed(concept),
             *_prose(concept),
             *_formula(concept),
@@ -167,6 +170,16 @@ def _example(concept: Concept) -> Iterator[Finding]:
                 yield here, Bilingual(f"{short(expression)} is {right}", f"{short(expression)} 等于 {right}")
 
 
+def _code(concept: Concept) -> Iterator[Finding]:
+    """A call on several lines is read as it stands: its lines fit."""
+    if not concept.code:
+        return
+    lines = concept.code.call.split("\n")
+    if len(lines) > CODE_LINES or (len(lines) > 1 and max(map(columns, lines)) > CODE_COLUMNS):
+        size = f"{len(lines)} x {max(map(columns, lines))}", f"{CODE_LINES} x {CODE_COLUMNS}"
+        yield "code.call", Bilingual(f"{size[0]}, at most {size[1]}", f"{size[0]}，最多 {size[1]}")
+
+
 def _believed(concept: Concept) -> Iterator[Finding]:
     if len(concept.believed) > MOST_BELIEVED:
         n = len(concept.believed)
@@ -227,7 +240,9 @@ def _prose(concept: Concept) -> Iterator[Finding]:
 
 def _unseen(concept: Concept) -> Iterator[Finding]:
     for field, text in _strings(concept):
-        yield from ((field, slip) for slip in prose.unseen(text, lines=field.startswith((*PROSE, "example"))))
+        yield from (
+            (field, slip) for slip in prose.unseen(text, lines=field.startswith((*PROSE, "example", "code.call")))
+        )
 
 
 def _strings(concept: Concept) -> Iterator[tuple[str, str]]:

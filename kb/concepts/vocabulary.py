@@ -101,6 +101,7 @@ PARTS: dict[str, Bilingual] = {
 }
 """What the parts of an entry are called where they are shown."""
 
+CONTROL = Bilingual("control", "对照")
 USUALLY = Bilingual("usually", "通常为")
 """Before the default of a symbol."""
 WRITTEN_RELATIONS = tuple(name for name in RELATIONS if name != "mentions")

@@ -164,8 +164,8 @@ CLAIMS = {
         "zh": "学到的策略的价值占最优价值的比例；对照从不探索",
     },
     "trained random_walker_share >= 0.99 > greedy_share": {
-        "en": "the same for learners that only walk at random: Q-learning is off-policy",
-        "zh": "始终随机行走的学习者的同一比例：Q 学习是离策略的；对照从不探索",
+        "en": "the same share for learners that only walk at random (off-policy); the control never explores",
+        "zh": "只随机行走的学习者所学策略的同一比例（离策略）；对照从不探索",
     },
     "trained explorer_reward >= 0.138 > other_reward": {
         "en": "reward per move in the last quarter of learning; control: greedy learners or random walkers, whichever "

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from kb.concepts.model import LABELLED
-from kb.concepts.vocabulary import AREAS, HELPS, LABELS, LEADS_TO, LEARN_FIRST, PARTS, TYPES, USUALLY
+from kb.concepts.vocabulary import AREAS, CONTROL, HELPS, LABELS, LEADS_TO, LEARN_FIRST, PARTS, TYPES, USUALLY
 from kb.language import wiki
 from kb.language.text import Bilingual, Language
 from kb.show.colours import LABEL, NAME, OTHER_NAME
@@ -207,7 +207,7 @@ def _code(card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text
         return
     call, trap = card["code"]["call"], card["code"]["trap"]
     for i, language in enumerate(languages):
-        text = Text(one_line(call) if i == 0 else "", style="bold green")
+        text = Text(printable(call).expandtabs() if i == 0 else "", style="bold green")
         if trap:
             text.append(("\n" if i == 0 else "") + prose(trap[language]), style="not bold default")
         if text:
@@ -244,18 +244,19 @@ def _formula(card: Card, language: Language) -> Iterator[RenderableType]:
 
 
 def _measured(card: Card, languages: Iterable[Language]) -> Iterator[tuple[str, Text]]:
-    """What the claim gave beside its control."""
+    """What was measured, and what it gave; what the control was, and what that gave."""
     if not (found := card["measured"]):
         return
     value, worst, control = (figure(found[key]) for key in ("value", "worst", "control"))
     for language in languages:
-        text = Text(value, style="bold")
+        colon, stop = Bilingual(": ", "：").of(language), Bilingual("; ", "；").of(language)
+        said, _, compared = prose(found["says"][language]).partition(stop)
+        text = Text.assemble(said, colon, (value, "bold"))
         if worst != value:
             n = found["seeds"]
             text.append(Bilingual(f" (worst of {n} seeds {worst})", f"（{n} 个种子中最差 {worst}）").of(language))
         if found["control"] is not None:
-            text.append(Bilingual(f" against {control}", f"，对照 {control}").of(language))
-        text.append(Bilingual(": ", "：").of(language) + prose(found["says"][language]), style="not bold")
+            text.append(stop + (compared or CONTROL.of(language)) + colon).append(control, style="bold")
         yield PARTS["measured"].of(language), text
 
 

@@ -27,7 +27,8 @@ def command(
     match = session.base.find(" ".join(name))
     card = session.base.card(match.id)
     if as_json:
-        session.print_json({key: value for key, value in card.items() if key != "link_names"})
+        shown = {key: value for key, value in card.items() if key != "link_names"}
+        session.print_json({"schema_version": shown.pop("schema_version"), **shown})
         return
     from kb.show.card import WIDEST, Style, render_brief, render_card
 

@@ -94,7 +94,7 @@ def _fenced(kind: str, text: str) -> str:
 def _code(card: Card, languages: tuple[Language, ...]) -> list[str]:
     if not card["code"]:
         return []
-    call, trap = re.sub(r"\s+", " ", card["code"]["call"]), card["code"]["trap"]
+    call, trap = card["code"]["call"], card["code"]["trap"]
     return [_fenced("python", call), *([plain(trap, language) for language in languages] if trap else [])]
 
 
