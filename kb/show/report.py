@@ -67,7 +67,7 @@ def render_report(report: Report, language: Language, shows: Bilingual | None = 
     figures = translated(report.figures, report.demo.zh) if language == "zh" else report.figures
     for title, figure in figures.items():
         yield ""
-        yield Picture(figure.get("zh", title) if language == "zh" else title, figure)
+        yield Picture(title, figure)
 
 
 def _cells(verdict: Verdict, language: Language) -> Sequence[RenderableType]:
