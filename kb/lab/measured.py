@@ -51,7 +51,7 @@ def margins(reports: Sequence[Report]) -> list[Margin]:
             worst, best = (max(values), min(controls)) if claim.op == "<=" else (min(values), max(controls))
             way = best - worst
             shares = [(claim.threshold - worst) / way, (best - claim.threshold) / way] if way else [0.0]
-            found.append(Margin(claim.name, min(shares)))
+            found.append(Margin(claim.name, min(shares) or 0.0))  # no minus before a zero
     return found
 
 
