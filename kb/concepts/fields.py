@@ -407,7 +407,7 @@ ENTRY: dict[str, Field] = {
         "other surface forms, the commonest first; {text, status: misnomer|deprecated|narrower}, {text, weak: true}",
     ),
     "summary": Field(BOTH, "one sentence: what it is and what it is for; <= 30 words, <= 60 汉字", True),
-    "idea": Field(BOTH, "for who meets the term for the first time: why it works; <= 45 words, <= 80 汉字"),
+    "idea": Field(BOTH, "for who meets the term for the first time: why it works; <= 60 words, <= 105 汉字"),
     "example": Field(
         EXAMPLE, "<= 8 lines of <= 62 columns to follow with a pencil; `computed` says where numbers come from"
     ),
