@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Scores = NDArray[np.floating]
 
 Mode = Literal["hybrid", "lexical", "semantic"]
-LEXICAL_SHARE = 0.35
+LEXICAL_SHARE = 0.3
 """Weight of BM25 in the blend; from .3 to .4 the results hardly change, see docs/search.md."""
 NAME_WEIGHT = 2.0
 """Of the share that names have in a query, in standard deviations; from 1 to 3 the results hardly change."""
