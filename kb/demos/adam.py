@@ -125,12 +125,14 @@ def run(device="cpu", seed=0, steps=100):
     moments = {name: second_moments(x) for name, (x, _) in data.items()}
     rules = {(name, kind): Rule(kind, RATES[:, None].to(device)) for name in data for kind in KINDS}
     weights = {key: torch.zeros(PROBLEMS, len(RATES), FEATURES, device=device) for key in rules}
-    every = torch.arange(PROBLEMS, device=device)[:, None]
+    every, heard = torch.arange(PROBLEMS, device=device)[:, None], []
     for step in range(steps):
         rows = torch.randint(SPARSE_SAMPLES, (PROBLEMS, BATCH), generator=drawn).to(device)
         seen = moments | {"sparse": second_moments(data["sparse"][0][every, rows])}
         for (name, kind), w in weights.items():
-            weights[name, kind] = w - rules[name, kind].step(gradient(w, data[name][1], seen[name]))
+            g = gradient(w, data[name][1], seen[name])
+            weights[name, kind] = w - rules[name, kind].step(g)
+        heard.append((g[:, 0] != 0).float().mean(0).cpu())  # which of the sparse features, the last, have one
         final = {key: relative_loss(w, data[key[0]][1], moments[key[0]]).cpu() for key, w in weights.items()}
         yield (step + 1) / steps, {kind: final["scaled", kind].amin(1).mean().item() for kind in KINDS}
 
@@ -149,6 +151,8 @@ def run(device="cpu", seed=0, steps=100):
         "turned_gap": max(turned_gap(kind, rate["scaled", kind], exact) for kind in ("SGD", "momentum")),
         "rarest_share": (exact["sparse"][0][..., -1] != 0).double().mean().item(),
         "commonest_share": (exact["sparse"][0][..., 0] != 0).double().mean().item(),
+        "rarest_heard": torch.stack(heard)[:, -1].mean().item(),
+        "commonest_heard": torch.stack(heard)[:, 0].mean().item(),
         "adam_turned_gap": turned_gap("Adam", rate["scaled", "Adam"], exact),
     }, {
         "what is missing of each weight, badly scaled features": {
@@ -208,6 +212,10 @@ CLAIMS = {
     "parity rarest_share <= 0.005 < commonest_share": {
         "en": "share of the sparse samples that have the rarest feature; the control is the most common one",
         "zh": "含有最稀有特征的稀疏样本所占比例；对照为最常见的特征",
+    },
+    "trained rarest_heard <= 0.13 < commonest_heard": {
+        "en": "share of steps in which the rarest sparse feature has a gradient; the control is the most common one",
+        "zh": "最稀有的稀疏特征有梯度的步数所占比例；对照为最常见的特征",
     },
 }
 ZH = {

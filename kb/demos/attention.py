@@ -100,10 +100,10 @@ def attention_gap(net: Lookup, keys: Tensor, labels: Tensor, query: Tensor, scal
     net, causal = copy.deepcopy(net).cpu().double(), torch.ones(KEYS, KEYS, dtype=torch.bool).tril()
     keys, labels, query = keys.cpu().double(), labels.cpu(), query.cpu().double()
     q, k, v, asked = net.q(keys), net.k(keys), net.v(labels), net.q(query[:, None])
-    causally = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    causally = F.scaled_dot_product_attention(q, k, v[..., 1:], is_causal=True)  # values narrower than keys
     theirs = torch.cat([causally.flatten(), net.head(F.scaled_dot_product_attention(asked, k, v)).flatten()])
     q, k, v = net.q(keys), net.k(keys), net.v(labels)
-    ours = torch.cat([attend(q, k, v, causal, scaled)[0].flatten(), net(keys, labels, query).flatten()])
+    ours = torch.cat([attend(q, k, v[..., 1:], causal, scaled)[0].flatten(), net(keys, labels, query).flatten()])
     return difference(ours, theirs, [*net.parameters()], [*net.parameters()])
 
 

@@ -159,6 +159,13 @@ def run(device="cpu", seed=0, steps=300):
     known = {name: found(match(name, old_images, every), every, old) for name in nets}
     examples = seen[torch.randint(len(seen), (FITTED,), generator=data)]
     named = F.pad(new_images.flatten(1), (0, 1), value=1.0) @ fit_words(render(examples, data), examples)
+
+    def among(choices: Tensor) -> list[float]:
+        """Images of unseen pairs that find their caption among the choices: by CLIP, and by the linear fit."""
+        similarities = match("words", new_images, choices), named @ as_words(choices).T
+        return [found(similarity, choices, new) for similarity in similarities]
+
+    (_, ridge), (among_all, ridge_among_all) = among(unseen), among(every)
     fresh_words = {tuple(words) for words in new.tolist()}
     cosine = match("words", shown, unseen) / nets["words"].log_scale.detach().exp().cpu()
     pairs = [f"{WORDS[colour]} {WORDS[shape]}" for colour, shape, _ in unseen[::4].tolist()]
@@ -168,9 +175,9 @@ def run(device="cpu", seed=0, steps=300):
         "zero_shot_accuracy": zero_shot["words"],
         "whole_caption_accuracy": zero_shot["whole captions"],
         "seen_pairs_accuracy": min(known.values()),
-        "zero_shot_among_all": found(match("words", new_images, every), every, new),
-        "ridge_among_all": found(named @ as_words(every).T, every, new),
-        "ridge_accuracy": found(named @ as_words(unseen).T, unseen, new),
+        "zero_shot_among_all": among_all,
+        "ridge_among_all": ridge_among_all,
+        "ridge_accuracy": ridge,
         "trained_unseen": len(trained & fresh_words),
         "trained_seen": len(trained),
         "loss_gap": gap_to_torch(nets["words"], images, caption),

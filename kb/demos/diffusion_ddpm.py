@@ -12,6 +12,7 @@ Source: J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, Neu
 
 import math
 from copy import deepcopy
+from itertools import pairwise
 
 import torch
 from sklearn.mixture import GaussianMixture
@@ -81,9 +82,12 @@ def moons(n: int, generator: torch.Generator) -> Tensor:
 
 
 def composed() -> tuple[Tensor, Tensor]:
-    """Scale and variance that steps x_t = sqrt(1 - beta) x_{t-1} + sqrt(beta) noise come to: (LEVELS,) twice."""
+    """Scale and variance that steps x_t = sqrt(1 - beta) x_{t-1} + sqrt(beta) noise come to, each beta by the cosine
+    of the double angle: (LEVELS,) twice."""
     scale, variance, found = 1.0, 0.0, []
-    for b in schedule(torch.zeros(1, dtype=torch.float64))[0].tolist():
+    left = [1 + math.cos(math.pi * (t / LEVELS + 0.008) / 1.008) for t in range(LEVELS + 1)]  # 2 cos^2
+    for before, after in pairwise(left):
+        b = min(1 - after / before, 0.999)
         scale, variance = scale * (1 - b) ** 0.5, (1 - b) * variance + b
         found.append((scale, variance))
     return torch.tensor(found, dtype=torch.float64).unbind(1)

@@ -81,6 +81,15 @@ def shared(rows: Tensor, others: Tensor) -> int:
     return len(set(map(tuple, rows.tolist())) & set(map(tuple, others.tolist())))
 
 
+def learn(net: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> Tensor:
+    """One step of training; gives back the labels that it taught."""
+    loss = F.cross_entropy(net(images), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return labels
+
+
 def run(device="cpu", seed=0, steps=200):
     data, noise, masks = (torch.Generator().manual_seed(4 * seed + k) for k in (1, 2, 3))
     digits = load_digits()
@@ -107,11 +116,7 @@ def run(device="cpu", seed=0, steps=200):
     names = [f"{name}: {part}" for name in nets for part in parts]
     at, seen = [], []
     for step in range(steps):
-        for name, net in nets.items():
-            loss = F.cross_entropy(net(x), y)
-            optimizers[name].zero_grad()
-            loss.backward()
-            optimizers[name].step()
+        taught = [learn(net, optimizers[name], x, y) for name, net in nets.items()]
         if step % 8 == 7 or step == steps - 1:
             at.append(step + 1)
             seen.append([accuracy(net, *held) for net in nets.values() for held in parts.values()])
@@ -133,7 +138,7 @@ def run(device="cpu", seed=0, steps=200):
         "unscaled_gap": ensembles[1],
         "shared_images": shared(x_test, x),
         "own_images": shared(x_test, x_test),
-        "wrong_labels": (y != clean[:TRAIN]).float().mean().item(),
+        "wrong_labels": min((labels != clean[:TRAIN]).float().mean().item() for labels in taught),
         "wrong_test_labels": (y_test != clean[TRAIN:]).float().mean().item(),
     }, {
         "accuracy while training": {
@@ -182,8 +187,8 @@ CLAIMS = {
         "zh": "同时出现在训练集中的测试图像数；对照数的是测试集自身中的图像",
     },
     "parity wrong_labels >= 0.28 > wrong_test_labels": {
-        "en": "share of wrong labels in the training set; the control is the test set",
-        "zh": "训练集中错误标签的比例；对照为测试集",
+        "en": "share of wrong labels among those that both nets were taught; the control is the test set",
+        "zh": "两个网络训练时所用标签的错误比例；对照为测试集",
     },
 }
 ZH = {

@@ -101,16 +101,22 @@ def run(device="cpu", seed=0, steps=300):
         with torch.no_grad():
             return (net(x_test).argmax(1) == y_test).float().mean().item()
 
+    used = {}  # the images that a loss was taken of, by what it was for
+
+    def loss_of(net: nn.Module, images: Tensor, answers: Tensor, part: str) -> Tensor:
+        used[part] = images
+        return F.cross_entropy(net(images), answers)
+
     curves = {f"{name}: {part}": [] for name in nets for part in ("training", "validation")}
     accuracies = {name: [] for name in nets}
     for step in range(steps):
         for name, net in nets.items():
-            loss = F.cross_entropy(net(x), y)
+            loss = loss_of(net, x, y, "training")
             optimizers[name].zero_grad()
             loss.backward()
             optimizers[name].step()
             with torch.no_grad():
-                validation = F.cross_entropy(net(x_val), y_val).item()
+                validation = loss_of(net, x_val, y_val, "validation").item()
             if going[name]:  # one would end the training; it goes on, to show the control
                 going[name] = not stoppings[name].says_stop(validation, net)
             curves[f"{name}: training"].append(loss.item())
@@ -136,7 +142,7 @@ def run(device="cpu", seed=0, steps=300):
         "impatient_mistakes": mistakes(PATIENCE - 1, walks),
         "filter_gap": descent,
         "ridge_filter_gap": ridge,
-        "shared_images": shared(x_test, torch.cat([x, x_val])),
+        "shared_images": shared(x_test, torch.cat([*used.values()])),
         "own_images": shared(x_test, x_test),
         "wrong_labels": min((a.cpu() != true[b]).float().mean().item() for a, b in ((y, train), (y_val, validate))),
         "wrong_test_labels": (y_test.cpu() != true[test]).float().mean().item(),
@@ -186,8 +192,8 @@ CLAIMS = {
         "zh": "梯度下降 50 步后停止的解与闭式解的差距；对照为岭回归",
     },
     "parity shared_images <= 0 < own_images": {
-        "en": "test images that are also for training or validation; the control counts those among the test images",
-        "zh": "同时用于训练或验证的测试图像数；对照数的是测试集自身中的图像",
+        "en": "test images that training or validation took a loss of; the control counts those among the test images",
+        "zh": "训练或验证时计算过损失的测试图像数；对照数的是测试集自身中的图像",
     },
     "parity wrong_labels >= 0.32 > wrong_test_labels": {
         "en": "share of wrong labels in the training or the validation set, the lesser; the control is the test set",

@@ -62,6 +62,10 @@ def shared(rows: Tensor, others: Tensor) -> int:
     return int((rows[:, None] == others).all(-1).any(1).sum())
 
 
+def row_set(images: Tensor) -> set[bytes]:
+    return {row.tobytes() for row in images.numpy()}
+
+
 def update(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
     optimizer.param_groups[0]["lr"] = rate
     optimizer.zero_grad()
@@ -107,6 +111,14 @@ def run(device="cpu", seed=0, steps=350):
     hard = copy.deepcopy(soft)
     optimizers = [torch.optim.Adam(nets.parameters()) for nets in (soft, hard)]
 
+    shown: list[set[bytes]] = [set() for _ in lessons[SETS:]]
+
+    def taught(images: Tensor) -> Tensor:  # (lessons, BATCH, 64) -> (lessons, BATCH, 10)
+        """The students' answers to images that they learn from, which are noted."""
+        for seen, given in zip(shown, images[SETS:].cpu(), strict=True):
+            seen |= row_set(given)
+        return soft(images)
+
     def scores(nets: Nets) -> tuple[float, float, float]:
         """Accuracy from 30 images, recall of the digit left out, accuracy from all images."""
         with torch.no_grad():
@@ -118,7 +130,7 @@ def run(device="cpu", seed=0, steps=350):
         rate = 1e-2 * min(1, 2 - 2 * step / steps)
         drawn = [rows[torch.randint(len(rows), (BATCH,), generator=batches)] for rows in lessons]
         rows = torch.stack(drawn).to(device)  # (lessons, BATCH)
-        update(optimizers[0], distillation_loss(soft(x[rows]), answers[rows]), rate)
+        update(optimizers[0], distillation_loss(taught(x[rows]), answers[rows]), rate)
         update(optimizers[1], F.cross_entropy(hard(x[rows]).flatten(0, 1), y[rows].flatten()), rate)
         if step % 10 == 9 or step == steps - 1:
             yield (step + 1) / steps, {"soft targets": scores(soft)[0], "labels": scores(hard)[0]}
@@ -129,6 +141,7 @@ def run(device="cpu", seed=0, steps=350):
     softened = (answers / TEMPERATURE).softmax(1)
     resemblance = torch.stack([softened[y == digit].mean(0) for digit in range(10)])
     gaps = [gap_to_torch(soft, x_test[:100], spoken[:100], factor) for factor in (TEMPERATURE**2, 1.0)]
+    of_digit = [row_set(x.cpu()[rows]) for rows in by_digit]
     return {
         "soft_accuracy": by_soft[0],
         "label_accuracy": max(by_hard[0], nearest),
@@ -138,8 +151,8 @@ def run(device="cpu", seed=0, steps=350):
         "unscaled_gap": gaps[1],
         "shared_images": shared(x_test, x),
         "own_images": shared(x[:100], x),
-        "left_out_seen": sum(int((y[rows] == digit).sum()) for digit, rows in enumerate(lessons[SETS:-1])),
-        "all_seen": sum(int((y[lessons[-1]] == digit).sum()) for digit in range(10)),
+        "left_out_seen": sum(len(digit & seen) for digit, seen in zip(of_digit, shown[:-1], strict=True)),
+        "all_seen": sum(len(digit & shown[-1]) for digit in of_digit),
         "size_ratio": sizes[0] / sizes[1],
     }, {
         "percent of the teacher's softened answer, by digit": {

@@ -90,10 +90,9 @@ def identities(logits: list[Tensor], y: Tensor, points: Tensor) -> dict[str, flo
     }
 
 
-def shared_rows(some: Tensor, others: Tensor) -> float:
-    """How many rows of the one occur in the other."""
-    known = set(map(tuple, others.tolist()))
-    return float(sum(tuple(row) in known for row in some.tolist()))
+def among(some: Tensor, others: Tensor) -> Tensor:  # (n, 64), (m, 64) -> (n,)
+    """Which rows of the one occur in the other."""
+    return torch.cdist(some, others, p=1).amin(1) == 0
 
 
 def run(device="cpu", seed=0, steps=200):
@@ -116,8 +115,13 @@ def run(device="cpu", seed=0, steps=200):
     def logits(weight: Tensor, x: Tensor) -> Tensor:  # (rates, 65, C), (n, 64) -> (rates, n, C)
         return x @ weight[:, :-1] + weight[:, -1:]
 
-    def accuracies(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:  # of each rate
-        return (logits(weight, x).argmax(-1) == y).float().mean(1)
+    def accuracies(weight: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Of each rate, and the images that tell."""
+        return (logits(weight, x).argmax(-1) == y).float().mean(1), x
+
+    def score(weight: Tensor, images: Tensor, labels: Tensor, known: Tensor) -> float:
+        """Share answered rightly; an image that was learned or chosen from counts as wrong."""
+        return ((logits(weight, images).argmax(-1) == labels) & ~among(images, known)).float().mean().item()
 
     for step in range(steps):
         decay = min(1.0, 2 - 2 * step / steps)  # constant rates end in noise
@@ -132,11 +136,12 @@ def run(device="cpu", seed=0, steps=200):
         for name, loss in FITS.items():
             fits[name] = fits[name] - 0.3 * slope(loss, fits[name], seen)[1]
         known = {name: accuracies(weight, x_valid, y_valid) for name, weight in weights.items()}
-        yield (step + 1) / steps, {name: every.max().item() for name, every in known.items()}
+        yield (step + 1) / steps, {name: every.max().item() for name, (every, _) in known.items()}
 
-    best = {name: int(every.argmax()) for name, every in known.items()}
-    accuracy = {name: accuracies(weights[name], x_test, y_test)[rate].item() for name, rate in best.items()}
-    kept = [start[:1].double(), *(weights[name][rate][None].cpu().double() for name, rate in best.items())]
+    best = {name: weights[name][int(every.argmax())][None] for name, (every, _) in known.items()}
+    used = torch.cat([x, *(images for _, images in known.values())])
+    accuracy = {name: score(weight, x_test, y_test, used) for name, weight in best.items()}
+    kept = [start[:1].double(), *(weight.cpu().double() for weight in best.values())]
     answers = [logits(weight, x_test.cpu().double())[0] for weight in kept]  # at the start, and as trained
     fit = {name: centre.item() for name, centre in fits.items()}
     mean, middle = points.mean().item(), points.sort().values[POINTS // 2 - 1 : POINTS // 2 + 1].tolist()
@@ -160,8 +165,8 @@ def run(device="cpu", seed=0, steps=200):
         "minimum_gap": max(abs(fit["squared error"] - mean), from_median["absolute error"]),
         "swapped_minimum_gap": min(abs(fit["absolute error"] - mean), from_median["squared error"]),
         **identities(answers + [2000 * z / z.abs().max() for z in answers], labels.split(sizes)[2], points.double()),
-        "shared_rows": shared_rows(x_test, x),
-        "training_rows": shared_rows(x, x),
+        "shared_rows": float(among(x_test, x).sum()),
+        "training_rows": float(among(x, x).sum()),
     }, {
         "loss of every centre, over its least": {
             "kind": "lines",

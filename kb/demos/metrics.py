@@ -112,7 +112,7 @@ def run(device="cpu", seed=0, steps=200):
         "detector_recall": held["detector"]["recall"],
         "control_recall": max(held["unweighted"]["recall"], calls["detector"].double().mean().item()),
         "detector_auc": held["detector"]["AUC"],
-        "single_auc": max(auc(truth, column) for column in x_test.T),
+        "single_auc": max(max(area, 1 - area) for area in (auc(truth, column) for column in x_test.T)),  # either way up
         "library_gap": max(curve_gap, *(abs(held[net][of] - theirs[net][of]) for net in held for of in held[net])),
         "swapped_library_gap": max(abs(held["detector"][b] - theirs["detector"][a]) for a, b in swap.items()),
         "pairs_gap": abs(held["detector"]["AUC"] - ranked - tied / 2),

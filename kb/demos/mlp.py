@@ -92,9 +92,9 @@ def gap_to_torch(net: MLP, x: Tensor, y: Tensor, biases: bool = True) -> float:
     return max((a - b).detach().abs().max().item() for a, b in zip(mine, theirs, strict=True))
 
 
-def shared_rows(a: Tensor, b: Tensor) -> int:
-    """How many rows of one matrix stand in another."""
-    return int((a[:, None] == b).all(-1).any(1).sum())
+def among(a: Tensor, b: Tensor) -> Tensor:  # (n, 2), (m, 2) -> (n,)
+    """Which rows of one matrix stand in another."""
+    return (a[:, None] == b).all(-1).any(1)
 
 
 def run(device="cpu", seed=0, steps=300):
@@ -122,8 +122,10 @@ def run(device="cpu", seed=0, steps=300):
         yield (step + 1) / steps, losses
 
     def accuracy(name: str, points: Tensor, labels: Tensor) -> float:
+        """Share answered rightly; a point of the spirals that was trained on counts as wrong."""
         with torch.no_grad():
-            return (nets[name](points).argmax(1) == labels).float().mean().item()
+            right = nets[name](points).argmax(1) == labels
+        return (right & ~among(points, x)).float().mean().item()
 
     shares = {signs: perceptron(BITS, torch.tensor(signs), turns) for signs in product((-1, 1), repeat=4)}
     parity = XOR, tuple(-sign for sign in XOR)
@@ -144,8 +146,8 @@ def run(device="cpu", seed=0, steps=300):
         "perceptron_learns_parity": sum(shares[signs] == 1 for signs in parity),
         "forward_gap": max(gaps),
         "biasless_gap": min(biasless),
-        "shared_rows": shared_rows(fresh[0], known[0]),
-        "shared_rows_planted": shared_rows(known[0][:9], known[0]),
+        "shared_rows": int(among(fresh[0], known[0]).sum()),
+        "shared_rows_planted": int(among(known[0][:9], known[0]).sum()),
     }, {
         "two spirals, and the probability of the second in the plane": {
             "kind": "images",

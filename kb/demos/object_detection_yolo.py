@@ -12,6 +12,8 @@ Source: J. Redmon, S. Divvala, R. Girshick, A. Farhadi, You Only Look Once: Unif
         2016; IoU as the loss: J. Yu et al., UnitBox, ACM Multimedia 2016
 """
 
+import copy
+
 import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
@@ -213,6 +215,14 @@ def identities(truth: list[tuple[Tensor, Tensor]], generator: torch.Generator) -
     }
 
 
+@torch.no_grad()
+def company_gap(detector: Detector, images: Tensor, training: bool) -> float:
+    """Largest difference in what a scene is answered alone and among others (f64)."""
+    twin = copy.deepcopy(detector).cpu().double()
+    cells = twin.train(twin.training or training).cells
+    return (cells(images.double()) - torch.cat([cells(image[None].double()) for image in images])).abs().max().item()
+
+
 def shared_rows(some: Tensor, others: Tensor) -> float:
     """How many of the one occur in the other."""
     known = {row.numpy().tobytes() for row in others}
@@ -258,6 +268,8 @@ def run(device="cpu", seed=0, steps=400):
         **identities(truth[:50], unseen),
         "shared_scenes": shared_rows(fresh, torch.stack(images)),
         "training_scenes": shared_rows(torch.stack(images), torch.stack(images)),
+        "company_gap": company_gap(detector, fresh[:8], training=False),
+        "training_company_gap": company_gap(detector, fresh[:8], training=True),
     }, {
         "what is found on fresh scenes, and how many objects there are": {
             "kind": "images",
@@ -302,6 +314,11 @@ CLAIMS = {
     "parity shared_scenes <= 0 < training_scenes": {
         "en": "test scenes that occur in the training set; the control counts the training set in itself",
         "zh": "测试场景中出现在训练集里的个数；对照在训练集自身中计数",
+    },
+    "parity company_gap <= 1e-10 < training_company_gap": {
+        "en": "answers to a scene alone minus those among others (f64); the control normalizes by the batch, as in "
+        "training",
+        "zh": "单独输入与成批输入时对同一场景的回答之差（f64）；对照像训练时那样按批归一化",
     },
 }
 ZH = {

@@ -134,10 +134,14 @@ def run(device="cpu", seed=0, steps=200):
         "ticket": initial.pruned(largest),
         "new weights": fresh.pruned(largest),
     }
-    rewound = [
-        max((a - b).abs().max().item() for a, b in zip(net.weights, initial.weights, strict=True))
-        for net in (nets["ticket"], nets["magnitude"])
+    starts = [  # what nets have before they are tuned, and what they should have
+        (nets["ticket"].weights, initial.weights),
+        (nets["random"].weights, trained.weights),
+        (nets["random in each layer"].weights, trained.weights),
+        (nets["new weights"].masks, nets["ticket"].masks),
+        (nets["magnitude"].weights, initial.weights),  # the control
     ]
+    *same, other = [max((a - b).abs().max().item() for a, b in zip(*pair, strict=True)) for pair in starts]
     optimizers = {name: torch.optim.Adam(net.parameters()) for name, net in nets.items()}
     for step in range(steps):
         rows = torch.randint(TRAIN, (64,), generator=batches).to(device)
@@ -158,8 +162,8 @@ def run(device="cpu", seed=0, steps=200):
         "reinitialized_accuracy": scores["new weights"],
         "pruning_gap": gap_to_torch(trained, nets["magnitude"], x_test, y_test),
         "layerwise_gap": gap_to_torch(trained, nets["magnitude"], x_test, y_test, globally=False),
-        "rewound_gap": rewound[0],
-        "trained_gap": rewound[1],
+        "rewound_gap": max(same),
+        "trained_gap": other,
         "shared_images": shared(x_test, x),
         "own_images": shared(x[:100], x),
     }, {
@@ -202,8 +206,10 @@ CLAIMS = {
         "zh": "微调后网络的输出与梯度同 prune.global_unstructured 的最大差距（f64）；对照逐层按同一比例剪枝",
     },
     "parity rewound_gap <= 0 < trained_gap": {
-        "en": "largest difference of the ticket's weights from the first ones, before its training; control: trained",
-        "zh": "彩票训练前的权重与最初权重的最大差异；对照为训练后的权重",
+        "en": "largest difference before tuning: of the ticket's weights from the first, of the random nets' from the "
+        "trained, of the new weights' mask from the ticket's; control: the trained weights from the first",
+        "zh": "微调前的最大差异：彩票权重与最初权重、随机网络权重与训练后权重、新权重的掩码与彩票掩码；"
+        "对照为训练后权重与最初权重之差",
     },
     "parity shared_images <= 0 < own_images": {
         "en": "test images among the training images; the control counts a hundred training images",

@@ -91,12 +91,12 @@ def shared(rows: Tensor, others: Tensor) -> int:
 
 
 @torch.no_grad()
-def dequantized(net: Net, x: Tensor, seen: Tensor) -> Tensor:
-    """Answers of the net in floating point, its weights and activations rounded to 8 bits."""
+def dequantized(net: Net, x: Tensor, seen: Tensor, bits: int) -> Tensor:
+    """Answers of the net in floating point, its weights rounded to `bits`, its activations to 8."""
     for i, layer in enumerate(net.layers):
         if i:
             x, seen = F.relu(x), F.relu(seen)
-        step, row_step = seen.abs().max() / 127, layer.weight.abs().max(1).values[:, None] / 127
+        step, row_step = seen.abs().max() / 127, layer.weight.abs().max(1).values[:, None] / (2 ** (bits - 1) - 1)
         seen = layer(seen)
         rounded = torch.round(layer.weight / row_step) * row_step
         x = F.linear(torch.clip(torch.round(x / step), -127, 127) * step, rounded, layer.bias)
@@ -148,21 +148,22 @@ def run(device="cpu", seed=0, steps=600):
     with torch.no_grad():
         full = accuracy(trained(x_test))
     counts = [2, 3, 4, 5, 6, 8]
-    after = [accuracy(infer(trained, x_test, x, b)) for b in counts]
+    cases = [*((trained, b) for b in counts), (two, 2), (three, 3)]
+    answers = [infer(net, x_test, x, b) for net, b in cases]
+    exact = [dequantized(net, x_test, x, b) for net, b in cases]
+    *after, aware2, aware3 = map(accuracy, answers)
     tuned = [accuracy(infer(trained, x_test, x, b, weight_scale=best_scale)) for b in counts]
-    aware = [accuracy(infer(net, x_test, x, b)) for net, b in ((two, 2), (three, 3))]
-    exact = dequantized(trained, x_test, x)
-    wide, narrow = (infer(trained, x_test, x, 8, sums) for sums in (torch.int32, torch.int16))
+    narrow = infer(trained, x_test, x, 8, torch.int16)
     weights = [layer.weight.detach() for layer in trained.layers]
     in_steps = [weight / scale_of(weight, 8) for weight in weights]
     rounded = [quantize(weight, scale_of(weight, 8), 8) for weight in weights]
     return {
         "int8_drop": full - after[-1],
         "ptq2_drop": full - max(after[0], tuned[0]),
-        "qat2_accuracy": aware[0],
+        "qat2_accuracy": aware2,
         "ptq2_accuracy": max(after[0], tuned[0]),
-        "integer_gap": (wide - exact).abs().max().item(),
-        "int16_gap": (narrow - exact).abs().max().item(),
+        "integer_gap": max((a - b).abs().max().item() for a, b in zip(answers, exact, strict=True)),
+        "int16_gap": (narrow - exact[len(after) - 1]).abs().max().item(),
         "torch_gap": gaps[0],
         "unrounded_gap": gaps[1],
         "step_error": max((a - b).abs().max().item() for a, b in zip(rounded, in_steps, strict=True)),
@@ -175,7 +176,7 @@ def run(device="cpu", seed=0, steps=600):
             "kind": "lines",
             "series": {
                 "float32": ([2, 8], [full, full]),
-                "rounded in training": ([2, 3], aware),
+                "rounded in training": ([2, 3], [aware2, aware3]),
                 "rounded after it, at the best scale": (counts, tuned),
                 "rounded after it": (counts, after),
             },

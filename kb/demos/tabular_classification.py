@@ -94,6 +94,7 @@ def run(device="cpu", seed=0, steps=200):
     raw, grower = ([torch.tensor(held)[rows] for rows in order] for held in (wine.data, wine.target))  # raw is f64
     town_risk = 2 * torch.randn(TOWNS, generator=data)
     risky, fails = zip(loans(LOANS, town_risk, data), loans(TEST_LOANS, town_risk, unseen), strict=True)
+    risky = [rows.double() for rows in risky]
     scaled, coded = standardize(*raw), standardize(*risky)
     mixed = [torch.cat([ready[:, :3], rows[:, 3:]], 1) for ready, rows in zip(coded, risky, strict=True)]
     raw_wines = {f"raw wine, {rate}": rate for rate in RAW_RATES}
@@ -129,7 +130,7 @@ def run(device="cpu", seed=0, steps=200):
     for name, parts, answers in (("wine", raw, grower), ("loan", risky, fails)):
         trees = HistGradientBoostingClassifier(max_iter=50).fit(parts[0].numpy(), answers[0].numpy())
         accuracy[f"trees, {name}"] = trees.score(parts[1].numpy(), answers[1].numpy())
-    twin = torch.tensor(StandardScaler().fit(raw[0].numpy()).transform(raw[1].numpy()))
+    twins = [torch.tensor(StandardScaler().fit(a.numpy()).transform(b.numpy())) for a, b in (raw, risky)]
     vectors = nets["learned vectors"].vectors.detach().cpu()
     ranked = vectors[town_risk.argsort()].split(TOWNS // 4)
     quarters = dict(zip(("safest ten", "safer ten", "riskier ten", "riskiest ten"), ranked, strict=True))
@@ -140,8 +141,8 @@ def run(device="cpu", seed=0, steps=200):
         "numbered_loan_accuracy": accuracy["numbers"],
         "random_loan_accuracy": accuracy["random vectors"],
         "control_loan_accuracy": max(accuracy["numbers"], accuracy["random vectors"]),
-        "scaler_gap": float((scaled[1] - twin).abs().max()),
-        "sample_scaler_gap": float((standardize(*raw, correction=1)[1] - twin).abs().max()),
+        "scaler_gap": max(float((own[1] - twin).abs().max()) for own, twin in zip((scaled, coded), twins, strict=True)),
+        "sample_scaler_gap": float((standardize(*raw, correction=1)[1] - twins[0]).abs().max()),
         "net_gap": net_gap(nets["learned vectors"], mixed[1][:100]),
         "other_town_gap": net_gap(nets["learned vectors"], mixed[1][:100], shift=1),
         "shared_rows": shared_rows(raw[1], raw[0]) + shared_rows(risky[1], risky[0]),

@@ -84,7 +84,7 @@ def gap_to_torch(net: VAE, x: Tensor, noise: Tensor, swap: bool = False) -> floa
     return max((a - b).detach().abs().max().item() for a, b in [(mine, theirs), *zip(*gradients, strict=True)])
 
 
-def scores(net: VAE, x: Tensor, train: Tensor, generator: torch.Generator) -> dict[str, float]:
+def scores(net: VAE, x: Tensor, generator: torch.Generator) -> dict[str, float]:
     """-ELBO of unseen digits, its reconstruction, -log p by importance sampling; and how many are not unseen."""
     q, terms = posterior(net, x), []
     for noise in torch.randn(SAMPLES, len(x), LATENT, generator=generator).to(x.device):
@@ -98,7 +98,7 @@ def scores(net: VAE, x: Tensor, train: Tensor, generator: torch.Generator) -> di
         "estimate": estimate,
         "bound_slack": bound.mean().item() - estimate,
         "reconstruction_slack": error.mean().item() - estimate,
-        "shared_rows": len(set(map(tuple, x.tolist())) & set(map(tuple, train.tolist()))),
+        "shared_rows": len(set(map(tuple, x.tolist())) & set(map(tuple, net.known.tolist()))),
         "all_rows": len(x),
     }
 
@@ -124,9 +124,10 @@ def run(device="cpu", seed=0, steps=1000):
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
     train, test = (x.to(device) for x in split(data))
     vae, autoencoder = VAE().to(device), VAE().to(device)
+    vae.known = train  # what it learns from; scores() counts what of it is asked
     optimizers = [torch.optim.Adam(net.parameters()) for net in (vae, autoencoder)]
     for step in range(steps):
-        x = train[torch.randint(0, TRAIN, (BATCH,), generator=data).to(device)]
+        x = vae.known[torch.randint(0, TRAIN, (BATCH,), generator=data).to(device)]
         noise = torch.randn(BATCH, LATENT, generator=data).to(device)
         losses = {"VAE": vae.negative_elbo(x, noise).mean(), "autoencoder": reconstruction(autoencoder, x).mean()}
         for optimizer, loss in zip(optimizers, losses.values(), strict=True):
@@ -139,7 +140,7 @@ def run(device="cpu", seed=0, steps=1000):
     z, noise = (torch.randn(n, LATENT, generator=unseen).to(device) for n in (2000, 64))
     coin = torch.rand(2000, PIXELS, generator=unseen).to(device)
     with torch.no_grad():
-        found = scores(vae, test, train, unseen)
+        found = scores(vae, test, unseen)
         codes = autoencoder.encoder(train)[:, :LATENT]
         fitted = codes.mean(0) + z @ torch.linalg.cholesky(codes.T.cov()).T
         decoded = (vae.decoder(z), autoencoder.decoder(z), autoencoder.decoder(fitted))

@@ -107,6 +107,17 @@ def shrinkage(decoupled: bool, noise: Tensor) -> Tensor:
     return 1 - w.mean(1) / 10
 
 
+def error(w: Tensor, x: Tensor, y: Tensor) -> Tensor:  # (P, S, d), (P, n, d), (P, 1, n) -> (P, S)
+    """1 is the error of a zero weight."""
+    return ((w @ x.mT - y) ** 2).mean(2) / (y**2).mean(2)
+
+
+def choice(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """Of every problem the weights that err least here, (P, S, d) -> (P, d); and the examples, no test any more."""
+    best = {name: error(w, x, y).argmin(1) for name, w in weights.items()}
+    return {name: w[torch.arange(len(w), device=w.device), best[name]] for name, w in weights.items()}, x
+
+
 def shared(rows: Tensor, others: Tensor) -> int:
     """How many of some examples are among others."""
     rows, others = ({tuple(row) for row in part.flatten(0, 1).tolist()} for part in (rows, others))
@@ -123,16 +134,13 @@ def run(device="cpu", seed=0, steps=1500):
         y = true @ x.mT + NOISE * torch.randn(PROBLEMS, 1, n, generator=generator)
         return x.to(device), y.to(device)
 
-    def error(w: Tensor, x: Tensor, y: Tensor) -> Tensor:  # 1 is the error of a zero weight: (P, S, d) -> (P, S)
-        return ((w @ x.mT - y) ** 2).mean(2) / (y**2).mean(2)
-
     (x, y), validation, test = (sample(n, draw) for n, draw in zip((TRAIN, 200, 1000), draws[:3], strict=True))
-    strength, each = torch.tensor(STRENGTHS, device=device)[:, None], torch.arange(PROBLEMS, device=device)
+    strength = torch.tensor(STRENGTHS, device=device)[:, None]
     lowest = float("inf")
     for step, weights in enumerate(islice(descend(x, y, strength), steps)):
         if step < 50 or step % 25 == 24 or step == steps - 1:
-            best = {name: error(w, *validation).argmin(1) for name, w in weights.items()}
-            chosen = {name: w[each, best[name]] for name, w in weights.items()} | {"no penalty": weights["L2"][:, 0]}
+            chosen, judges = choice(weights, *validation)
+            chosen["no penalty"] = weights["L2"][:, 0]
             errors = {name: error(w[:, None], *test).mean().item() for name, w in chosen.items()}
             lowest = min(lowest, errors["no penalty"])
             yield (step + 1) / steps, errors | {"no penalty, stopped at its best": lowest}
@@ -163,7 +171,7 @@ def run(device="cpu", seed=0, steps=1500):
         "adam_decay_gap": (paths["AdamW"][0] - paths["Adam"][0]).abs().max().item(),
         "fit_gap": fit,
         "swapped_fit_gap": swapped,
-        "shared_examples": shared(test[0], torch.cat([x, validation[0]], 1)),
+        "shared_examples": shared(test[0], torch.cat([x, judges], 1)),
         "own_examples": shared(test[0], test[0]),
     }, {
         "size of the 100 weights of one problem, sorted": {

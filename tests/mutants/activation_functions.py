@@ -11,4 +11,6 @@ MUTANTS = {
     "softmax does not sum to 1": ("e / e.sum(-1, keepdim=True)", "e / e.max(-1, keepdim=True).values"),
     "nets have no activations": ("x = self.act(x @ weight + bias)", "x = x @ weight + bias"),
     "the test is trained on": ("slice(TRAIN), slice(TRAIN, None)", "slice(None), slice(TRAIN, None)"),
+    "the test is the training set": ("net.accuracy(x_test, y_test, x,", "net.accuracy(x, y, x,"),
+    "softmax overflows": ("(x - x.max(-1, keepdim=True).values).exp()", "x.exp()"),
 }

@@ -29,4 +29,8 @@ MUTANTS = {
         "(torch.rand(rare.shape, **f64) < 2) * present.sqrt()",
     ),
     "all features have one size": ("FEATURES, **f64) * size", "FEATURES, **f64)"),
+    "every step sees all samples": (
+        'moments | {"sparse": second_moments(data["sparse"][0][every, rows])}',
+        "moments",
+    ),
 }

@@ -25,4 +25,5 @@ MUTANTS = {
         "pixels[:TRAIN], pixels[TRAIN:]), (names[:TRAIN], names[TRAIN:])",
         "pixels[:TRAIN], pixels[:TRAIN]), (names[:TRAIN], names[:TRAIN])",
     ),
+    "the hardened network meets what was made for the other": ("(hardened, pgd, x_test", "(normal, pgd, x_test"),
 }

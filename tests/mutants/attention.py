@@ -16,4 +16,5 @@ MUTANTS = {
         "return keys, labels, query, labels[rows, which], which",
         "return keys, labels, query + 9 * F.one_hot(labels[rows, which], D_KEY), labels[rows, which], which",
     ),
+    "the root is of the size of the values": ("math.sqrt(q.shape[-1])", "math.sqrt(v.shape[-1])"),
 }

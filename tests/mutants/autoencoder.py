@@ -11,4 +11,8 @@ MUTANTS = {
     ),
     "digits vote for themselves": ("((codes, labels, test_codes), (", "((test_codes, true, test_codes), ("),
     "trained on what is held out": ("return x[:TRAIN] - mean, labels[:TRAIN],", "return x - mean, labels,"),
+    "the deep net trains on what is held out": (
+        "loss_of(net, x) for",
+        'loss_of(net, torch.cat([x, test]) if name == "deep" else x) for',
+    ),
 }

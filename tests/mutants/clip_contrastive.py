@@ -17,4 +17,5 @@ MUTANTS = {
         "ground).clamp(0, 1) + F.pad(as_words(caption)[:, None, None], (0, 2, 0, 15))",
     ),
     "the control reads words": ("as_symbols(c).to(device)", "c.to(device)"),
+    "all captions are those of unseen pairs": ("among(unseen), among(every)", "among(unseen), among(unseen)"),
 }

@@ -11,4 +11,6 @@ MUTANTS = {
     "the second layer passes nothing back": ("self.second(h)", "self.second(h.detach())"),
     "tested on digits it was trained on": ("order[:TRAIN], order[TRAIN:]", "order[:TRAIN], order[TRAIN - 597 : TRAIN]"),
     "the digits stand still": ("torch.randint(0, CANVAS - 7, (len", "torch.randint(3, 4, (len"),
+    "the test shows known digits at new places": ("held(fresh, unseen)", "held(known, unseen)"),
+    "tested on the training set": ('right(nets["CNN"], test, trained_on)', 'right(nets["CNN"], training, trained_on)'),
 }

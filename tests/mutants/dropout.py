@@ -13,4 +13,8 @@ MUTANTS = {
         "x, x_test, y, noisy_test, y_test = x[:TRAIN], x[: -TRAIN]",
     ),
     "the labels to train on are right": ("noisy[:TRAIN], noisy[TRAIN:]", "clean[:TRAIN], noisy[TRAIN:]"),
+    "dropout alone learns from right labels": (
+        "learn(net, optimizers[name], x, y) for",
+        'learn(net, optimizers[name], x, y if name == "plain" else clean[:TRAIN]) for',
+    ),
 }

@@ -21,4 +21,8 @@ MUTANTS = {
         "y, y_val, y_test = labels[train].to(device), true[validate]",
     ),
     "it watches the training loss": ("says_stop(validation, net)", "says_stop(loss.item(), net)"),
+    "it stops by the test": (
+        'loss_of(net, x_val, y_val, "validation")',
+        'loss_of(net, x_test, y_test, "validation")',
+    ),
 }

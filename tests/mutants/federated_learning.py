@@ -24,4 +24,8 @@ MUTANTS = {
         "clients = [(x[part].to(device), y[part].to(device)) for part in parts]",
         "clients = [(x[train_set].to(device), y[train_set].to(device)) for part in parts]",
     ),
+    "all images are in one place": (
+        "before, shared = shared, federated_round(shared, clients, LOCAL_STEPS)",
+        "before, shared = shared, train(shared, *pooled, LOCAL_STEPS)",
+    ),
 }

@@ -13,4 +13,7 @@ MUTANTS = {
     "a product on the tape passes nothing to its left": ("(self, lambda g: g @ b.T)", "(self, lambda g: 0 * g @ b.T)"),
     "the tape's tanh has the slope 1": ("lambda g: g * (1 - out**2)", "lambda g: g"),
     "the test is trained on": ("slice(TRAIN), slice(TRAIN, None)", "slice(None), slice(TRAIN, None)"),
+    "the test is the training set": ("accuracy(net, x_test, y_test, known=x)", "accuracy(net, x, y, known=x)"),
+    "the loss ignores what comes down to it": ("lambda g: g * error", "lambda g: error"),
+    "a node used twice is walked twice": ("if node not in order:", "if True:"),
 }

@@ -19,4 +19,9 @@ MUTANTS = {
         "text(800, random.Random(3 * seed + 2))",
         "text(800, random.Random(3 * seed + 1))",
     ),
+    "it writes as if every word were the first": ("words[:, -1:], t, caches)", "words[:, -1:], 0, caches)"),
+    "it writes the likeliest word": (
+        "words = torch.cat([words, torch.multinomial(odds, 1, generator=generator)], 1)",
+        "words = torch.cat([words, odds.argmax(1, keepdim=True)], 1)",
+    ),
 }

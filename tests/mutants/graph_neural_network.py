@@ -19,4 +19,9 @@ MUTANTS = {
         "truth, seen = labelled.to(device), side.expand(TRIALS, -1).to(device), x.to(device)",
         "truth, seen = labelled.to(device), side.expand(TRIALS, -1).to(device), (x * side).to(device)",
     ),
+    "all members are scored": ("right[asked].mean()", "right.mean()"),
+    "label propagation is told all sides": (
+        "hot = labelled[..., None] * F.one_hot(side, 2).double()",
+        "hot = F.one_hot(side, 2).double().expand(TRIALS, -1, -1)",
+    ),
 }

@@ -17,4 +17,12 @@ MUTANTS = {
         "(a.to(device) @ right.to(device))",
         "(right.to(device) @ a.to(device))",
     ),
+    "the weights are read for every product": (
+        "self.reads += int(here.sum())",
+        "self.reads += int(here.sum()) + (before == len(self.waves) > 0) * self.weight.numel()",
+    ),
+    "a second product adds to the first": (
+        "leaving[j].append(sums[-1, j])",
+        "leaving[j].append(sums[-1, j] + (before > 0))",
+    ),
 }

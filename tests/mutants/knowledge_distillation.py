@@ -14,7 +14,11 @@ MUTANTS = {
         "answers, spoken = teacher(x)[0],",
         "answers, spoken = 20.0 * F.one_hot(y),",
     ),
-    "the answers are to other images": ("soft(x[rows]), answers[rows])", "soft(x[rows]), answers[rows.flip(1)])"),
+    "the answers are to other images": ("taught(x[rows]), answers[rows])", "taught(x[rows]), answers[rows.flip(1)])"),
     "test images are among those to learn from": ("x[TRAIN:], y[TRAIN:]", "x[:497], y[:497]"),
     "no digit is left out": ("if other != digit]) for", "if True]) for"),
+    "the students of soft answers see all images": (
+        "taught(x[rows]), answers[rows])",
+        "taught(x[rows[-1].expand_as(rows)]), answers[rows[-1].expand_as(rows)])",
+    ),
 }

@@ -22,4 +22,9 @@ MUTANTS = {
         "return -(log_p * F.one_hot(y, CLASSES)).sum",
         "return -(log_p * F.one_hot(y, CLASSES).roll(1, -1)).sum",
     ),
+    "the rate is chosen on the test images": (
+        "accuracies(weight, x_valid, y_valid)",
+        "accuracies(weight, x_test, y_test)",
+    ),
+    "the training images are scored": ("score(weight, x_test, y_test, used)", "score(weight, x, y, used)"),
 }

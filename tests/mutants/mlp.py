@@ -13,4 +13,5 @@ MUTANTS = {
         "spirals(POINTS, data), spirals(TEST, unseen)",
         "(known := spirals(POINTS, data)), known",
     ),
+    "the training points are scored": ('accuracy("MLP", x_test, y_test)', 'accuracy("MLP", x, y)'),
 }

@@ -25,4 +25,5 @@ MUTANTS = {
     "an object may be found twice": (" and (n, best) not in taken", ""),
     "precision forgets the false alarms": ("(precision * hits).sum() / total", "hits.sum() / total"),
     "the test draws the training scenes": ("for k in (1, 2))", "for k in (1, 1))"),
+    "the test scenes are normalized by each other": ("detector.eval()(fresh", "detector(fresh"),
 }

@@ -16,4 +16,6 @@ MUTANTS = {
     "by the sign of a weight, not its size": ("weight.detach().abs() for", "weight.detach() for"),
     "the ticket starts from trained weights": ('"ticket": initial.pruned', '"ticket": trained.pruned'),
     "test images are among those to learn from": ("x[TRAIN:], y[TRAIN:]", "x[:497], y[:497]"),
+    "random connections of an untrained net": ("trained.pruned(shuffled)", "fresh.pruned(shuffled)"),
+    "new weights with random connections": ("fresh.pruned(largest)", "fresh.pruned(shuffled)"),
 }

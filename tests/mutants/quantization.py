@@ -24,4 +24,8 @@ MUTANTS = {
     ),
     "the scale comes from the test images": ("scale_of(seen.flatten()[None], 8)", "scale_of(x.flatten()[None], 8)"),
     "test images are among those to learn from": ("x[TRAIN:], y[TRAIN:]", "x[:497], y[:497]"),
+    "what is scored takes its scale from the test images": (
+        "answers = [infer(net, x_test, x, b)",
+        "answers = [infer(net, x_test, x_test, b)",
+    ),
 }

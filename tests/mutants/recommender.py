@@ -28,4 +28,9 @@ MUTANTS = {
         "train, test = listed(seen), listed(~seen)",
         "train, test = listed(seen), listed(seen)",
     ),
+    "a newcomer has rated all films": (
+        "twin.welcome(rated, likes[rated])",
+        "twin.welcome(torch.arange(FILMS), likes)",
+    ),
+    "the top tenth is a fifth": (".sum(1, keepdim=True) / 10", ".sum(1, keepdim=True) / 5"),
 }

@@ -21,4 +21,5 @@ MUTANTS = {
         "x, y, x_test, y_test = x[:TRAIN], y[:TRAIN], x[TRAIN:]",
         "x, y, x_test, y_test = x, y, x[TRAIN:]",
     ),
+    "the training images are scored": ("accuracy(net, x_test, y_test, known=x)", "accuracy(net, x, y, known=x)"),
 }

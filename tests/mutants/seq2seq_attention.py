@@ -21,4 +21,8 @@ MUTANTS = {
         "best = self(source, written)[",
         "best = self(source, torch.cat([written[:, :1], source.flip(1)[:, : written.shape[1] - 1]], 1))[",
     ),
+    "the scored words are written beside the right ones": (
+        "net.translate(source) for name, net",
+        "torch.no_grad()(net)(source, after_start(target)).argmax(-1) for name, net",
+    ),
 }

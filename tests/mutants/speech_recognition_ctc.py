@@ -27,4 +27,5 @@ MUTANTS = {
     ),
     "the test holds training utterances": ("(3 * seed + k) for k in (1, 2)", "(3 * seed + k) for k in (1, 1)"),
     "the transcripts are read": ("read[name] = [collapse(path[:t]) for path, t in best]", "read[name] = transcripts"),
+    "the test is scaled by its own bands": ("scaled(x, frames, (sounds, truth[1]))", "scaled(x, frames, (x, frames))"),
 }

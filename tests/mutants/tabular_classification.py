@@ -28,4 +28,5 @@ MUTANTS = {
         "torch.stack([income, age, debt + 1e6 * fails, town.float()], 1)",
     ),
     "all towns are alike": ("town_risk = 2 * torch.randn", "town_risk = 0 * torch.randn"),
+    "the test loans share in the scale": ("standardize(*risky)", "standardize(torch.cat(risky), *risky)[1:]"),
 }

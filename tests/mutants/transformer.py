@@ -23,4 +23,8 @@ MUTANTS = {
         "best = self(source, torch.cat([written[:, :1], source.flip(1)[:, : written.shape[1] - 1]], 1))[",
     ),
     "it is tested on what it was trained on": ("(3 * seed + k) for k in (1, 2)", "(3 * seed + k) for k in (1, 1)"),
+    "the scored symbols are written beside the true ones": (
+        "n.write(fresh) for name, n",
+        "torch.no_grad()(n)(fresh, after_start(fresh.flip(1))).argmax(-1) for name, n",
+    ),
 }

@@ -15,6 +15,7 @@ MUTANTS = {
         "nll(self.decoder(z.detach()), x) +",
     ),
     "pixels are averaged": ("x * logits).sum(1)", "x * logits).mean(1)"),
-    "the bound is of training digits": ("scores(vae, test, train", "scores(vae, train[:300], train"),
+    "the bound is of training digits": ("scores(vae, test, unseen)", "scores(vae, train, unseen)"),
     "held-out digits are training digits": ("return digits[:TRAIN], digits[TRAIN:]", "return digits, digits[TRAIN:]"),
+    "it learns from what it is tested on": ("vae.known = train", "vae.known = torch.cat([test, train])"),
 }

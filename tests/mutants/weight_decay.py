@@ -14,5 +14,6 @@ MUTANTS = {
         "zip((TRAIN, 200, 1000), draws[:3], strict=True)",
         "zip((TRAIN, 200, 1000), (draws[0], draws[1], torch.Generator().manual_seed(5 * seed + 1)), strict=True)",
     ),
-    "the strength is chosen on the training set": ("error(w, *validation)", "error(w, x, y)"),
+    "the strength is chosen on the training set": ("choice(weights, *validation)", "choice(weights, x, y)"),
+    "the strength is chosen on the test": ("choice(weights, *validation)", "choice(weights, *test)"),
 }
