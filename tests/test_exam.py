@@ -27,14 +27,26 @@ from kb.lab.runner import Report, all_demos, read_demo, run_demo
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,20}", fullmatch=True)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**20), 10**20)
-RULES = st.builds(Rule, NAMES.map("v".__add__), st.sampled_from(sorted(OPERATORS)), NUMBERS, st.sampled_from(KINDS),
-                  NAMES.map("c".__add__))  # fmt: skip
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    """Any rule; two in three with a floor for its control, beyond the threshold."""
+    op, threshold, away = draw(st.sampled_from(sorted(OPERATORS))), draw(NUMBERS), draw(st.none() | NUMBERS)
+    if away is not None and (away == threshold or (away > threshold) != (op == "<=")):
+        away = None
+    names = draw(NAMES.map("v".__add__)), draw(NAMES.map("c".__add__))
+    return Rule(names[0], op, threshold, draw(st.sampled_from(KINDS)), names[1], away)
+
+
+RULES = rules()
 
 
 def chain(rule: Rule) -> str:
     """The rule as a demo writes it."""
     beside = f" {rule.op[0]} {rule.control}" if rule.control else ""
-    return f"{rule.kind} {rule.name} {rule.op} {rule.threshold}{beside}"
+    floor = "" if rule.floor is None else f" {rule.op} {rule.floor}"
+    return f"{rule.kind} {rule.name} {rule.op} {rule.threshold}{beside}{floor}"
 
 
 @given(RULES)
@@ -64,8 +76,12 @@ def test_any_text_is_a_rule_or_said_to_be_none(text: str) -> None:
         ("lstm_mse <= 0.01", "is no claim: write 'kind value <= threshold < control'"),
         ("learned x <= 1 < y", "the kind 'learned' is none of parity, trained, constant, timing"),
         ("trained x < 1 <= y", "'<' is neither <= nor >="),
-        ("trained x <= 1 > y", "<= goes on with <, not with >"),
-        ("trained x >= 1 >= y", ">= goes on with >, not with >="),
+        ("trained x <= 1 > y", "<= goes on with <, then <=, not with >"),
+        ("trained x >= 1 >= y", ">= goes on with >, then >=, not with >="),
+        ("trained x >= 3 > y > 1", ">= goes on with >, then >=, not with > and >"),
+        ("trained x >= 1 > y >= 3", "a control at 3 keeps the rule"),
+        ("trained x >= 1 > y >= z", "'z' is no number"),
+        ("trained x >= 1 > y >=", "is no claim: write 'kind value <= threshold < control'"),
         ("trained x <= one < y", "'one' is no number"),
         ("trained x <= 1e999 < y", "'1e999' is no number"),
         ("trained x <= 1 < x", "x is its own control"),
@@ -102,7 +118,18 @@ def test_a_claim_holds_where_its_value_meets_the_rule_and_its_control_does_not(
         return
     known = value is not None and control is not None and value == value and control == control
     sign = 1 if rule.op == "<=" else -1
-    assert holds == (known and sign * value <= sign * rule.threshold < sign * control)  # type: ignore[operator]
+    floor = math.inf if rule.floor is None else sign * rule.floor
+    assert holds == (known and sign * value <= sign * rule.threshold < sign * control <= floor)  # type: ignore[operator]
+
+
+def test_a_control_has_to_reach_its_floor() -> None:
+    rule = read_rule("trained error <= 0.1 < rival <= 0.5")
+    assert judge(rule, {"error": 0.1, "rival": 0.5})
+    assert not judge(rule, {"error": 0.1, "rival": 0.51})
+    assert judge(read_rule("trained error <= 0.1 < rival"), {"error": 0.1, "rival": 0.51})
+    rising = read_rule("trained right >= 0.9 > rival >= 0.5")
+    assert judge(rising, {"right": 0.9, "rival": 0.5})
+    assert not judge(rising, {"right": 0.9, "rival": 0.49})
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from rich.console import Console
 
 from kb.demos import _exam
 from kb.lab.cells import cells, concept
 from kb.lab.eject import notebook, one_file
 from kb.lab.figures import compose
 from kb.lab.runner import Demo, Report, demo_named, judge, read_demo, run_demo
+from kb.show.report import render_report
 
 DECLARED = """TITLE = {"en": "Short", "zh": "短"}
 CLAIMS = {
-    "trained loss <= 1 < worse": {"en": "it learns", "zh": "能学会"},
+    "trained loss <= 1 < worse <= 99": {"en": "it learns", "zh": "能学会"},
     "parity same <= 0 < other": {"en": "s", "zh": "同"},
 }
 """
@@ -100,13 +103,26 @@ def test_a_report_says_in_json_all_that_was_claimed_and_measured(demo: Demo) -> 
         "steps": 9,
         "holds": True,
         "claims": [
-            trained | {"value": 0.5, "control": "worse", "control_value": 2.0, "holds": None},
-            parity | {"value": 0.0, "control": "other", "control_value": 4.0, "holds": True},
+            trained | {"value": 0.5, "control": "worse", "control_value": 2.0, "floor": 99, "holds": None},
+            parity | {"value": 0.0, "control": "other", "control_value": 4.0, "floor": None, "holds": True},
         ],
         "measured": measured,
         "cpu_seconds": 1.23,
         "wall_seconds": 2.35,
     }
+
+
+def test_a_control_that_was_weakened_stands_beside_the_floor_it_missed(demo: Demo) -> None:
+    def shown(worse: float) -> str:
+        measured = {"loss": 0.5, "worse": worse, "same": 0.0, "other": 4.0}
+        verdicts = tuple(judge(claim, measured) for claim in demo.claims)
+        report = Report(demo, "cpu", 0, 40, verdicts, measured, {}, 1.0, 1.0)
+        console = Console(width=100, file=StringIO())
+        console.print(*render_report(report, "en"))
+        return console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+    assert "holds" in shown(99) and "FAILS" not in shown(99) and "(>" not in shown(99)
+    assert "99.1 (> 99)" in shown(99.1) and "FAILS" in shown(99.1)
 
 
 def test_an_ejected_demo_holds_its_experiment_and_the_exam_to_the_letter(demo: Demo) -> None:

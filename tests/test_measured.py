@@ -40,7 +40,7 @@ def test_a_demo_measures_again_what_was_kept(third: int) -> None:
 
 def report(value: float, control: float, seed: int) -> Report:
     """A run with one claim, value <= 1 < control."""
-    claim = Claim("x", "<=", 1.0, "trained", "y", Bilingual("it is small", "很小"))
+    claim = Claim("x", "<=", 1.0, "trained", "y", says=Bilingual("it is small", "很小"))
     demo = Demo("short", Bilingual("S", "短"), (claim,), 9, 1.0, {}, demo_named("lstm").path)
     verdict = Verdict(claim, value, control, value <= 1 < control)
     return Report(demo, "cpu", seed, 9, (verdict,), {"x": value, "y": control}, {}, 1.0 + seed, 1.0)

@@ -29,7 +29,7 @@ REQUIRED = (
 
 
 def claim(op: str = "<=", threshold: float = 1.0, kind: str = "trained", control: str | None = "control") -> Claim:
-    return Claim("value", op, threshold, kind, control, Bilingual("a", "甲"))
+    return Claim("value", op, threshold, kind, control, says=Bilingual("a", "甲"))
 
 
 @pytest.mark.parametrize(

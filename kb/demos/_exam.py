@@ -1,8 +1,9 @@
 """The exam that every demo sits: what a claim says, when it holds, and a demo as a command of its own.
 
-A claim is a chain, "trained lstm_mse <= 0.01 < rnn_mse": a kind, the value that is measured, its rule, and a
-control that breaks the rule. kb judges by these functions too, so a demo says the same alone and in `kb demo`.
-They need only torch and the standard library, and nothing from `__future__`: `--eject` writes them into a demo.
+A claim is a chain, "trained lstm_mse <= 0.01 < rnn_mse <= 0.3": a kind, the value that is measured, its rule, a
+control that breaks the rule, and a floor for that control (it may be left out), so that it stays worth beating. kb
+judges by these functions too, so a demo says the same alone and in `kb demo`. They need only torch and the standard
+library, and nothing from `__future__`: `--eject` writes them into a demo.
 """
 
 import math
@@ -30,13 +31,18 @@ Listener = Callable[[float, Points], object]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a claim demands: `measured[name] op threshold`; by the same rule the control must fail."""
+    """What a claim demands: `measured[name] op threshold`; by the same rule the control must fail.
+
+    A `floor` is what the control has to reach all the same, by the same operator: a rival that was weakened proves
+    nothing.
+    """
 
     name: str
     op: str
     threshold: float
     kind: str
     control: str | None
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         names = (self.name, self.control or self.name)
@@ -46,6 +52,7 @@ class Rule:
             f"{names} are not both names": not all(map(str.isidentifier, names)),
             f"{self.name} is its own control": self.name == self.control,
             f"what is {self.kind} needs a control": self.is_judged and self.control is None,
+            f"a control at {self.floor} keeps the rule": self.floor is not None and self.met_by(self.floor),
         }
         for fault, is_there in faults.items():
             if is_there:
@@ -60,25 +67,31 @@ class Rule:
         """Whether a value satisfies the rule; nan never does."""
         return OPERATORS[self.op](value, self.threshold)
 
+    def falls_short(self, control: float) -> bool:
+        """Whether a control stays behind the floor, so that nothing is proved by beating it; nan always does."""
+        return not OPERATORS[self.op](control, control if self.floor is None else self.floor)
+
 
 def read_rule(chain: str) -> Rule:
-    """The rule that a chain states: "kind value <= threshold < control", or with >= and >.
+    """The rule that a chain states: "kind value <= threshold < control <= floor", or with >= and >.
 
-    What is never judged may leave the control out, and the sign before it.
+    The floor may be left out; where nothing is ever judged, the control as well.
 
     Raises:
         ValueError: it states none; a defect of the demo.
     """
     words = chain.split()
-    if len(words) not in (4, 6):
+    if len(words) not in (4, 6, 8):
         raise ValueError(f"{chain!r} is no claim: write 'kind value <= threshold < control'")
-    kind, name, op, bound, sign, control = words if len(words) == 6 else [*words, words[2][:1], ""]
+    kind, name, op, bound, *rest = words
+    signs, beside = rest[::2], rest[1::2]
     try:
-        rule = Rule(name, op, _number(bound), kind, control or None)
+        floor = _number(beside[1]) if beside[1:] else None
+        rule = Rule(name, op, _number(bound), kind, beside[0] if beside else None, floor)
     except ValueError as fault:
         raise ValueError(f"{chain!r}: {fault}") from None
-    if sign != op[:1]:
-        raise ValueError(f"{chain!r}: {op} goes on with {op[:1]}, not with {sign}")
+    if signs != [op[:1], op][: len(signs)]:
+        raise ValueError(f"{chain!r}: {op} goes on with {op[:1]}, then {op}, not with {' and '.join(signs)}")
     return rule
 
 
@@ -90,7 +103,7 @@ def _number(text: str) -> float:
 
 
 def judge(rule: Rule, measured: Mapping[str, float], *, full: bool = True) -> bool | None:
-    """Whether a claim holds: its value meets the rule, and its control, by the same rule, does not.
+    """Whether a claim holds: its value meets the rule, and its control, by the same rule, does not, yet its floor.
 
     None where it is not judged: what is trained at less than the full budget; constants and timing always. A value
     or control that is missing or nan is a failure.
@@ -98,9 +111,9 @@ def judge(rule: Rule, measured: Mapping[str, float], *, full: bool = True) -> bo
     if not rule.is_judged or (rule.kind == "trained" and not full):
         return None
     value, control = measured.get(rule.name), measured.get(rule.control or "")
-    if value is None or control is None or control != control:
+    if value is None or control is None:
         return False
-    return rule.met_by(value) and not rule.met_by(control)
+    return rule.met_by(value) and not rule.met_by(control) and not rule.falls_short(control)
 
 
 def outcome(judged: Iterable[bool | None]) -> bool | None:
@@ -170,6 +183,8 @@ def _line(rule: Rule, measured: Mapping[str, float], holds: bool | None) -> str:
     told = {name: f"{value:.4g}" for name, value in measured.items()}
     value, control = (told.get(name, "missing") for name in (rule.name, rule.control or ""))
     line = f"{said}: {rule.name} = {value} {rule.op} {rule.threshold}"
+    if rule.floor is not None:
+        control += f" {rule.op} {rule.floor}"
     return f"{line}, control {control}" if rule.control else line
 
 

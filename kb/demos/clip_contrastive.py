@@ -215,7 +215,7 @@ CLAIMS = {
         "control: the model without words on unseen pairs",
         "zh": "已见组合的图像在 96 条描述中选对的比例，取两个模型中较差者；对照：不读词者面对未见组合",
     },
-    "trained zero_shot_among_all >= 0.5 > ridge_among_all": {
+    "trained zero_shot_among_all >= 0.5 > ridge_among_all >= 0.02": {
         "en": "images of unseen pairs matched to the right one of all 96 captions; the control is a linear fit from "
         "pixels to words",
         "zh": "未见组合的图像在全部 96 条描述中选对的比例；对照为从像素到单词的线性拟合",

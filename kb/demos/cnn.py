@@ -193,7 +193,7 @@ TITLE = {"en": "A CNN reads digits wherever they stand", "zh": "CNN 能认出任
 CURVES = "cross-entropy"
 CPU_SECONDS = 4
 CLAIMS = {
-    "trained cnn_accuracy >= 0.925 > mlp_accuracy": {
+    "trained cnn_accuracy >= 0.925 > mlp_accuracy >= 0.6": {
         "en": "accuracy on fresh digits at random places; the control is an MLP just as perfect in training",
         "zh": "随机位置上新数字的准确率；对照为训练集上同样近乎全对的 MLP",
     },

@@ -151,7 +151,7 @@ CLAIMS = {
         "en": "test accuracy on standardized features; the control has raw ones, and its rate is chosen on the test",
         "zh": "特征标准化后的测试准确率；对照用原始特征，且在测试集上挑选学习率",
     },
-    "trained minmax_loss <= 0.02 < raw_loss": {
+    "trained minmax_loss <= 0.02 < raw_loss <= 1": {
         "en": "training loss on min-max normalized features; the control is trained on the raw ones",
         "zh": "特征归一化到 0 与 1 之间后的训练损失；对照用原始特征",
     },

@@ -198,7 +198,7 @@ TITLE = {"en": "DDPM turns noise into two moons", "zh": "DDPM：把噪声变成�
 CURVES = "squared error of the noise"
 CPU_SECONDS = 4
 CLAIMS = {
-    "trained ddpm_distance <= 0.009 < gaussians_distance": {
+    "trained ddpm_distance <= 0.009 < gaussians_distance <= 0.025": {
         "en": "energy distance of samples from fresh data; the control is two Gaussians fitted to the data",
         "zh": "样本与新数据的能量距离；对照为对数据拟合的两个高斯",
     },

@@ -202,7 +202,7 @@ TITLE = {
 CURVES = "accuracy"
 CPU_SECONDS = 2
 CLAIMS = {
-    "trained federated_accuracy >= 0.86 > vote_accuracy": {
+    "trained federated_accuracy >= 0.86 > vote_accuracy >= 0.5": {
         "en": "accuracy on fresh images of all digits; control: a vote of clients that train alone as long",
         "zh": "在全部数字的新图像上的准确率；对照：各客户端同样长地单独训练后投票",
     },

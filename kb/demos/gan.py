@@ -175,7 +175,7 @@ CLAIMS = {
         "en": "modes of eight that get at least 1 % of the samples; the control has a slow discriminator",
         "zh": "八个模式中得到至少 1% 样本的个数；对照的判别器学得太慢",
     },
-    "trained on_mode >= 0.54 > fitted_on_mode": {
+    "trained on_mode >= 0.54 > fitted_on_mode >= 0.3": {
         "en": "share of samples within three deviations of a mode; the control is fitted to the data, a Gaussian or a "
         "ring, whichever is better",
         "zh": "落在某个模式三倍标准差之内的样本比例；对照为对数据拟合的高斯分布或圆环，取较好者",

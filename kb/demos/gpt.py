@@ -233,11 +233,11 @@ TITLE = {"en": "A small GPT learns agreement", "zh": "小型 GPT 学会主谓一
 CURVES = "nats per word"
 CPU_SECONDS = 5
 CLAIMS = {
-    "trained gpt_excess <= 0.01 < ngram_excess": {
+    "trained gpt_excess <= 0.01 < ngram_excess <= 0.055": {
         "en": "nats per word above the entropy of the text, on fresh text; the control is the best n-gram",
         "zh": "在新文本上每词超出文本熵的奈特数；对照为最好的 n-gram",
     },
-    "trained gpt_agreement >= 0.93 > ngram_agreement": {
+    "trained gpt_agreement >= 0.93 > ngram_agreement >= 0.4": {
         "en": "right verb form where the last noun's number misleads; the control is the best n-gram",
         "zh": "最近名词的单复数与主语不同时选对动词形式的比例；对照为最好的 n-gram",
     },

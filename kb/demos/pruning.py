@@ -187,7 +187,7 @@ TITLE = {"en": "Pruning 95 % of the weights", "zh": "剪掉 95% 的权重"}
 CURVES = "test accuracy"
 CPU_SECONDS = 3
 CLAIMS = {
-    "trained magnitude_accuracy >= 0.82 > random_accuracy": {
+    "trained magnitude_accuracy >= 0.82 > random_accuracy >= 0.4": {
         "en": "test accuracy with the largest 5 % of weights, tuned; the control keeps random ones, over all layers or "
         "as many in each, whichever is better",
         "zh": "保留最大的 5% 权重并微调后的测试准确率；对照随机保留同样多的权重（全局或逐层等量），取较好者",
@@ -196,7 +196,7 @@ CLAIMS = {
         "en": "test accuracy right after pruning 70 % by magnitude; the control prunes as many at random",
         "zh": "按幅值剪掉 70% 权重后未微调的测试准确率；对照随机剪掉同样多的权重",
     },
-    "trained ticket_accuracy >= 0.77 > reinitialized_accuracy": {
+    "trained ticket_accuracy >= 0.77 > reinitialized_accuracy >= 0.35": {
         "en": "test accuracy of the mask with its first weights, trained again; the control has new ones",
         "zh": "掩码配其初始权重重新训练的测试准确率；对照换成新的初始权重",
     },

@@ -159,7 +159,7 @@ TITLE = {"en": "Q-learning needs exploration", "zh": "Q 学习离不开探索"}
 CURVES = "share of the best value"
 CPU_SECONDS = 1
 CLAIMS = {
-    "trained explorer_share >= 0.99 > greedy_share": {
+    "trained explorer_share >= 0.99 > greedy_share >= 0.12": {
         "en": "value of the learned policy as a share of the optimum; the control never explores",
         "zh": "学到的策略的价值占最优价值的比例；对照从不探索",
     },

@@ -31,7 +31,7 @@ Constant = float | int | str | bool
 class Claim(_exam.Rule):
     """A rule, and what a value that meets it shows."""
 
-    says: Bilingual
+    says: Bilingual = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class Report:
                     "value": v.value,
                     "control": v.claim.control,
                     "control_value": v.control,
+                    "floor": v.claim.floor,
                     "holds": v.holds,
                 }
                 for v in self.verdicts

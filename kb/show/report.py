@@ -77,9 +77,16 @@ def _cells(verdict: Verdict, language: Language) -> Sequence[RenderableType]:
         Flow(Text(printable(claim.says.of(language)))),
         _number(verdict.value),
         f"{'≤' if claim.op == '<=' else '≥'} {claim.threshold:g}",
-        _number(verdict.control),
+        _control(verdict),
         Text(said.of(language), style=style),
     )
+
+
+def _control(verdict: Verdict) -> str:
+    """The control's value; beside its floor where it stays short of it, which fails the claim."""
+    told, floor = _number(verdict.control), verdict.claim.floor
+    short = floor is not None and verdict.control is not None and verdict.claim.falls_short(verdict.control)
+    return f"{told} ({'>' if verdict.claim.op == '<=' else '<'} {floor:g})" if short else told
 
 
 def _number(value: float | None) -> str:

@@ -26,4 +26,8 @@ MUTANTS = {
         "pixels[:TRAIN], pixels[:TRAIN]), (names[:TRAIN], names[:TRAIN])",
     ),
     "the hardened network meets what was made for the other": ("(hardened, pgd, x_test", "(normal, pgd, x_test"),
+    "the noise of the control is the mildest": (
+        "moved = torch.where((loss > worst)[:, None]",
+        "moved = torch.where((loss < worst)[:, None]",
+    ),
 }

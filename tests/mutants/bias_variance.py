@@ -22,4 +22,8 @@ MUTANTS = {
         "x_test = torch.randn(TESTS, DIM, generator=test, dtype=torch.float64)",
         "x_test = x.repeat(TESTS // EXAMPLES, 1)",
     ),
+    "the cheap control may not fit a line": (
+        "for width, error in by_width.items() if width < EXAMPLES)",
+        "for width, error in by_width.items() if 0 < width < EXAMPLES)",
+    ),
 }

@@ -19,4 +19,8 @@ MUTANTS = {
         "train, test = x[:, :TRAIN], x[:, TRAIN:]",
         "train, test = x[:, :TRAIN], x[:, : len(wine.data) - TRAIN]",
     ),
+    "the control gets only rates that diverge": (
+        "for k in range(-16, 3)]",
+        "for k in range(-6, 3)]",
+    ),
 }

@@ -19,4 +19,8 @@ MUTANTS = {
     "the network is not told the level": ("angle = t[:, None] / LEVELS", "angle = 0 * t[:, None] / LEVELS"),
     "the schedule's cosine is not squared": ("left = angle.cos() ** 2", "left = angle.cos()"),
     "the schedule begins at no noise": ("dtype=torch.float64) + 0.008) / 1.008", "dtype=torch.float64) + 0) / 1"),
+    "the control is fitted to 30 points": (
+        ".fit(known.cpu().double().numpy())",
+        ".fit(known[:30].cpu().double().numpy())",
+    ),
 }

@@ -14,4 +14,8 @@ MUTANTS = {
     "the discriminator is not squashed": ("    return F.softplus(-logit)", "    return -logit"),
     "the noise is data": ("torch.randn(BATCH, NOISE, generator=data).to", "real(BATCH, data).to"),
     "the samples are data": ("pair.generator(noise).cpu() for", "fresh.clone() for"),
+    "the weaker of the two controls is shown": (
+        '"fitted_on_mode": max(fitted)',
+        '"fitted_on_mode": min(fitted)',
+    ),
 }

@@ -14,4 +14,8 @@ MUTANTS = {
         "(known := spirals(POINTS, data)), known",
     ),
     "the training points are scored": ('accuracy("MLP", x_test, y_test)', 'accuracy("MLP", x, y)'),
+    "the perceptron is judged by its last pass, not its best": (
+        "best = max(best, right.float().mean().item())",
+        "best = right.float().mean().item()",
+    ),
 }

@@ -26,4 +26,8 @@ MUTANTS = {
     "precision forgets the false alarms": ("(precision * hits).sum() / total", "hits.sum() / total"),
     "the test draws the training scenes": ("for k in (1, 2))", "for k in (1, 1))"),
     "the test scenes are normalized by each other": ("detector.eval()(fresh", "detector(fresh"),
+    "the control's boxes are twice as large": (
+        "for k in range(len(CLASSES))])[named] / 2",
+        "for k in range(len(CLASSES))])[named]",
+    ),
 }

@@ -19,4 +19,8 @@ MUTANTS = {
     "the walker foresees its slips": ("(going[s, a] < v)", "(going[s, a] < u)"),
     "it plays the likeliest move": ("a = (acting[s] < u)", "a = (acting[s] < 0.5)"),
     "the control sees the return": ("return rewards\n", "return to_go(rewards)\n"),
+    "the control has the baseline with the wrong sign": (
+        "zip(spread, (value, 0 * value), strict=True)",
+        "zip(spread, (value, -value), strict=True)",
+    ),
 }

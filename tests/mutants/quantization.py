@@ -28,4 +28,8 @@ MUTANTS = {
         "answers = [infer(net, x_test, x, b)",
         "answers = [infer(net, x_test, x_test, b)",
     ),
+    "the control tries one scale, not twenty": (
+        "torch.linspace(0.05, 1, 20)",
+        "torch.linspace(1, 1, 20)",
+    ),
 }

@@ -16,4 +16,8 @@ MUTANTS = {
         "q = action_values(optimum).float().to(device).repeat(len(SETTINGS) * LEARNERS, 1, 1)",
     ),
     "they start anywhere, ends too": ("s = torch.where(over[after], START, after)", "s = n % STATES"),
+    "the greedy control does not break ties": (
+        "looks = q[n, s] + 1e-6 * whim[2:].T",
+        "looks = q[n, s]",
+    ),
 }

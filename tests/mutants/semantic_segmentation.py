@@ -18,4 +18,8 @@ MUTANTS = {
     "IoU is precision": ("(matrix.sum(0) + matrix.sum(1) - right)", "matrix.sum(0)"),
     "tested on the training scans": ("scans(SCANS, data), scans(TESTS, unseen)", "2 * [scans(SCANS, data)]"),
     "the answer stands in the scan": ("return image + 0.08 * torch", "return labels[:, None] / 3 + 0.08 * torch"),
+    "the control's table knows one scan": (
+        "by_table(image, labels, fresh, 5)",
+        "by_table(image[:1], labels[:1], fresh, 5)",
+    ),
 }

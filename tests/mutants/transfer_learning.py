@@ -29,4 +29,8 @@ MUTANTS = {
     ),
     "the source holds the new digits": ("source, target = digits[names < 6]", "source, target = digits[:1083]"),
     "the test holds the examples": ("rest = order[~torch.isin(order, few)]", "rest = order"),
+    "the control takes the farthest example": (
+        "torch.cdist(asked, x).argmin(1)",
+        "torch.cdist(asked, x).argmax(1)",
+    ),
 }

@@ -18,4 +18,8 @@ MUTANTS = {
     "the bound is of training digits": ("scores(vae, test, unseen)", "scores(vae, train, unseen)"),
     "held-out digits are training digits": ("return digits[:TRAIN], digits[TRAIN:]", "return digits, digits[TRAIN:]"),
     "it learns from what it is tested on": ("vae.known = train", "vae.known = torch.cat([test, train])"),
+    "the control gets one round of EM": (
+        "for _ in range(60):",
+        "for _ in range(1):",
+    ),
 }

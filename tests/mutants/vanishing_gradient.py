@@ -17,4 +17,8 @@ MUTANTS = {
     "nothing is clipped": ("clip(gradients, limits)", "clip([g.clone() for g in gradients], limits)"),
     "the RNN's state passes no gradient": ("h = (x_t + h @ w", "h = (x_t + h.detach() @ w"),
     "half the test is trained on": ("order[:1400], order[1400:]", "order[:1600], order[1400:]"),
+    "the unclipped control gets rates that are too large": (
+        "UNCLIPPED_RATES = (3e-9, 1e-8, 3e-8)",
+        "UNCLIPPED_RATES = (1e-3, 1e-2, 1e-1)",
+    ),
 }
