@@ -132,6 +132,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> SecondDevice:
     return SecondDevice()
 
 
+@pytest.mark.demo
 @pytest.mark.parametrize("demo", all_demos(), ids=lambda demo: demo.id)
 def test_a_demo_keeps_its_devices_apart(demo: Demo, device: SecondDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     if demo.missing:

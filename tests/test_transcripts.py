@@ -8,6 +8,7 @@ was seen, to be read before it is committed; sections with `...` are left alone.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +41,7 @@ def read_steps(path: Path) -> list[Step]:
 
 
 def run(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The lines of a transcript that a command produces, paths of this test written as {tmp}."""
+    """The lines of a transcript that a command produces: paths of this test as {tmp}, a demo's seconds as {seconds}."""
     words = shlex.split(command.replace("{tmp}", str(tmp_path)))
     with monkeypatch.context() as patch:
         while "=" in words[0]:
@@ -52,6 +53,7 @@ def run(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     shown = capsys.readouterr()
     lines = shown.out.splitlines() + [f"2> {line}" for line in shown.err.splitlines()]
     lines += [f"exit {ended.value.code}"] if ended.value.code else []
+    lines = [re.sub(r"(kb demo \S+) \(\d+ s\)", r"\1 ({seconds} s)", line) for line in lines]
     return [line.replace(str(tmp_path), "{tmp}").rstrip() for line in lines]
 
 
