@@ -32,6 +32,8 @@ OPTIONAL |= {
     "diffusers",
     "trl",
     "gymnasium",
+    "opacus",
+    "fastapi",
 }
 """Packages that a reader may have and kb does not need: their names are looked up by hand."""
 
