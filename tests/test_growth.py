@@ -42,6 +42,8 @@ from kb.snapshot.compile import make_card
 from kb.snapshot.store import open_store
 from kb.snapshot.update import update as compile_into
 
+pytestmark = pytest.mark.slow
+
 SHARE = 2.5**3
 """What eight times as much may cost; what grows with the square costs 64 times."""
 

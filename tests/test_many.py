@@ -18,6 +18,8 @@ import kb
 from kb import KnowledgeBase
 from kb.cli.app import main
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = [["explain", "LSTM", "--json"], ["search", "--mode", "lexical", "gradient", "--json"], ["list", "--json"]]
 TOGETHER = 16
 _FORKS = """

@@ -206,7 +206,7 @@ CLAIMS = {
         "zh": "十层 ReLU 网络的测试准确率；对照为 sigmoid 网络，二者均取最优学习率",
     },
     "parity relu_first_gradient >= 0.3 > sigmoid_first_gradient": {
-        "en": "gradient of the first of ten ReLU layers over that of the last, untrained; control: sigmoid",
+        "en": "gradient of the first of ten layers over that of the last, with ReLU, untrained; control: sigmoid",
         "zh": "十层 ReLU 网络训练前首层与末层梯度之比；对照为 sigmoid 网络",
     },
     "trained leaky_accuracy >= 0.92 > dead_relu_accuracy": {

@@ -5,7 +5,7 @@ the error splits into squared bias (the mean fit is off) and variance (the fits 
 error is mostly bias; degree 13 overfits, its error is mostly variance; degree 5 beats both. Then a model with random
 cosine features is fitted to 40 points in five dimensions while its number of weights grows past the number of
 points; of all fits that reach the points it takes the one of smallest norm. Its error peaks at 40 weights, and with
-1,000 it is lower than with any smaller number tried below the peak, or with a straight line (double descent).
+1,000 it is lower than with any smaller number tried below the peak, or with a linear fit (double descent).
 
 Needs:  torch
 Source: S. Geman, E. Bienenstock, R. Doursat, Neural Networks and the Bias/Variance Dilemma, Neural
@@ -181,8 +181,9 @@ CLAIMS = {
         "zh": "误差与偏差平方加方差之差；对照未对偏差取平方",
     },
     "parity fit_gap <= 1e-10 < wrong_degree_gap": {
-        "en": "largest gap of a fit to torch.linalg.lstsq, on torch's Chebyshev polynomials; control: a degree less",
-        "zh": "各拟合与 torch.linalg.lstsq（用 torch 的切比雪夫多项式）的差距；对照低一次",
+        "en": "largest gap of a fit, polynomial (torch's Chebyshev) or on features, to torch.linalg.lstsq; "
+        "control: a degree less",
+        "zh": "各拟合（多项式用 torch 的切比雪夫多项式，或用特征）与 torch.linalg.lstsq 的最大差距；对照低一次",
     },
     "parity shared_examples <= 0 < own_examples": {
         "en": "test inputs that are among the training inputs; the control counts those among the test's",

@@ -1,10 +1,10 @@
-"""Knowledge distillation — a teacher's soft answers teach a 70 times smaller student more than labels do.
+"""Knowledge distillation — of a few images, a teacher's soft answers teach a small student more than the labels do.
 
-A teacher of 85,000 weights reads 8x8 digits; students of 1,200 learn from its answers, softened by a temperature.
-Students come in pairs with the same first weights that see the same images, one with soft targets, one with the true
-labels: 30 images (mean over six sets), all 1,300, or all but those of one digit (mean over the ten digits). A student
-reads most images of a digit that it never saw, because soft answers to the others say how much they look like it.
-Given all the labels, a student comes as far without a teacher: the table shows that too.
+A teacher of 85,000 weights reads 8x8 digits; students of 1,200, 70 times fewer, learn from its answers, softened by a
+temperature. Students come in pairs with the same first weights that see the same images, one with soft targets, one
+with the true labels: 30 images (mean over six sets), all 1,300, or all but those of one digit (mean over the ten
+digits). On average a student reads most images of a digit that it never saw, because soft answers to the others say
+how much they look like it. Given all the labels, a student comes as far without a teacher: the table shows that too.
 
 Needs:  torch, scikit-learn
 Source: G. Hinton, O. Vinyals, J. Dean, Distilling the Knowledge in a Neural Network, arXiv:1503.02531, 2015

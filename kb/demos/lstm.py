@@ -149,7 +149,7 @@ CLAIMS = {
     "trained lstm_mse <= 0.01 < control_mse <= 0.2": {
         "en": "squared error on fresh sequences of 60 steps; control: a tanh RNN trained as long, or a linear fit to "
         "the summed inputs, whichever is better",
-        "zh": "在 60 步新序列上的均方误差；对照：同样训练的 tanh RNN 与对输入之和的线性拟合，取较好者",
+        "zh": "在 60 步新序列上的均方误差；对照：训练同样久的 tanh RNN 与对输入之和的线性拟合，取较好者",
     },
     "parity cell_gap <= 1e-10 < swapped_gap": {
         "en": "largest gap to torch.nn.LSTM in states and gradients (f64); the control swaps two gates",

@@ -1,10 +1,11 @@
 """Mixed precision — half the bits for most of the work, if small gradients are saved from becoming zero.
 
 FP16 ends at 65504 and rounds to zero what is below 3e-8. Here a network predicts displacements of about a millimetre,
-in metres: its gradients are smaller than that. The weights are kept in FP32 (the master copy); every layer computes,
-forwards and backwards, in FP16. The loss is scaled up and the gradients down; the scale is found while training: it
-starts too high, is halved where a gradient overflows and doubled after four good steps. BF16 has the range of FP32 and
-needs none of this. Whether any of it is faster depends on the device and is not claimed.
+in metres: the gradients that come back from its answers are smaller than that, and with them all others become zero.
+The weights are kept in FP32 (the master copy); every layer computes, forwards and backwards, in FP16. The loss is
+scaled up and the gradients down; the scale is found while training: it starts too high, is halved where a gradient
+overflows and doubled after four good steps. BF16 has the range of FP32 and needs no scale; the master copy stays.
+Whether any of it is faster depends on the device and is not claimed.
 
 Needs:  torch
 Source: P. Micikevicius et al., Mixed Precision Training, ICLR 2018; D. Kalamkar et al., A Study of BFLOAT16 for Deep
@@ -179,7 +180,7 @@ def run(device="cpu", seed=0, steps=200):
 
 # %% what is claimed
 
-TITLE = {"en": "FP16 training needs loss scaling", "zh": "FP16 训练需要损失缩放"}
+TITLE = {"en": "FP16 needs loss scaling where gradients are small", "zh": "梯度很小时，FP16 训练需要损失缩放"}
 CURVES = "relative squared error"
 CPU_SECONDS = 2
 CLAIMS = {
