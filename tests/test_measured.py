@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
 
 from kb.lab.measured import Margin, hash_of, margins, measured, shown, summary
-from kb.lab.runner import Claim, Demo, Report, Verdict, demo_named, run_demo
+from kb.lab.runner import Claim, Demo, Report, Verdict, demo_ids, demo_named, run_demo
 from kb.language.text import Bilingual
 
 KEPT = json.loads((ROOT / "data" / "measured.json").read_text("utf-8"))
 THIRDS = 3
 """One demo of each third is run again, another each time."""
+
+
+def test_the_gallery_shows_every_demo_as_it_is() -> None:
+    """Where this fails: python scripts/build_gallery.py."""
+    command = [sys.executable, str(ROOT / "scripts" / "build_gallery.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    pictures = list((ROOT / "docs" / "gallery").glob("*.png"))
+    assert {path.stem for path in pictures} == set(demo_ids())
+    assert max(path.stat().st_size for path in pictures) <= 60_000
 
 
 def test_every_demo_that_was_measured_is_as_it_was_then() -> None:

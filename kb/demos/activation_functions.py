@@ -2,7 +2,7 @@
 
 All are written out, with their slopes. The slope of the sigmoid never exceeds 1/4, so of ten layers the first
 gets next to no gradient; ReLU passes slope 1. But for negative inputs ReLU has slope 0: hidden units that
-start far below zero (bias -3) are dead, while leaky ReLU lets them come back. The nets learn to read digits
+start far below zero (bias -3) are dead, while leaky ReLU lets them come back. The nets are trained on digits
 for the same number of steps, with the usual initialization and no normalization, each at that of five learning
 rates which fits the training digits best.
 
@@ -66,7 +66,7 @@ class Nets:
 
     def __init__(self, act, hidden: int, bias: float, generator: torch.Generator, device: str) -> None:
         self.act = act
-        gain = 2**0.5 if act in (relu, leaky_relu) else 1.0  # He's and Glorot's initialization
+        gain = 2**0.5 if act in (relu, leaky_relu) else 1.0  # He's initialization; for the others LeCun's
         self.weights, self.biases = [], []
         for m, n in pairwise([64] + [WIDTH] * hidden + [10]):
             weight = gain / m**0.5 * torch.randn(m, n, generator=generator)
@@ -210,8 +210,8 @@ CLAIMS = {
         "zh": "十层 ReLU 网络训练前首层与末层梯度之比；对照为 sigmoid 网络",
     },
     "trained leaky_accuracy >= 0.92 > dead_relu_accuracy": {
-        "en": "test accuracy of leaky ReLU when all units start dead; the control is ReLU",
-        "zh": "全部单元初始即失活时 leaky ReLU 的测试准确率；对照为 ReLU",
+        "en": "test accuracy of leaky ReLU when all hidden units start dead; the control is ReLU",
+        "zh": "全部隐藏单元初始即失活时 leaky ReLU 的测试准确率；对照为 ReLU",
     },
     "parity function_gap <= 1e-10 < wrong_slope_gap": {
         "en": "gap of values and slopes to PyTorch; the control takes 1 - tanh for the slope of tanh",

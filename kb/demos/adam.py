@@ -3,9 +3,9 @@
 Noise-free linear regression on 40 features that matter equally. "scaled": their sizes run from 1 to 1/100, so
 curvature differs 10,000 times between weights; "rotated": the same, turned by a random rotation; "sparse": of one
 size, but the rarest is absent from 99.7 % of the samples, which come in mini-batches. SGD, momentum, Adagrad, RMSProp
-and Adam are written out; each takes as many steps and is judged at its own best learning rate. Losses are means of 16
-problems; 1 is the loss of zero weights. The rescaling acts along the axes: after a rotation momentum beats Adam. This
-is about training only; nothing is said about generalization.
+and Adam are written out; each has its usual constants (0.9 for momentum), takes as many steps and is judged at its own
+best learning rate. Losses are means of 16 problems; 1 is the loss of zero weights. The rescaling acts along the axes:
+after a rotation momentum beats Adam. This is about training only; nothing is said about generalization.
 
 Needs:  torch
 Source: D. Kingma, J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015; J. Duchi et al., Adaptive

@@ -1,4 +1,4 @@
-"""Adversarial robustness — small worst-case noise breaks a network that random noise leaves alone.
+"""Adversarial robustness — small worst-case noise breaks a network; random noise of the same size does not.
 
 Digits of 8 x 8 pixels between 0 and 1; an attacker may move every pixel by at most 0.15. FGSM takes one step along
 the sign of the gradient of the loss, PGD twenty small ones, each projected back into the allowed box; the worst of

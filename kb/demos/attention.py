@@ -1,4 +1,4 @@
-"""Attention — a query looks up, by content, a weighted mean of values; one vector for all pairs cannot.
+"""Attention — a query looks up, by content, a weighted mean of values; one vector for all pairs does far worse.
 
 Twelve keys that no network has seen come with a label each; a noisy copy of one key asks for its label. Attention
 compares the question with every key. The control, trained as long, sums the pairs up in one vector before it hears

@@ -1,10 +1,11 @@
 """Batch normalization — a deep net learns at a learning rate at which its plain twin never does.
 
-Two ReLU nets of eight layers read 8x8 digits at several learning rates: same initial weights, same mini-batches,
+Two ReLU nets of eight layers train on 8x8 digits at several learning rates: same initial weights, same mini-batches,
 plain SGD. One standardizes every unit over the mini-batch (train mode) and keeps running averages of mean and
 variance. In eval mode these stand in for the batch, so that a prediction does not depend on the neighbours of its
-example: batches of one class are read correctly in eval mode, not in train mode. At a small rate the plain net
-learns too. The paper explains the effect by a smaller internal covariate shift; that is disputed and not tested here.
+example: batches of one class are read as well as mixed ones in eval mode, but about at chance in train mode. At a
+small rate the plain net learns too. The paper explains the effect by a smaller internal covariate shift; that is
+disputed and not tested here.
 
 Needs:  torch, scikit-learn
 Source: S. Ioffe, C. Szegedy, Batch Normalization: Accelerating Deep Network Training by Reducing Internal
@@ -158,8 +159,8 @@ CLAIMS = {
         "zh": "评估模式下对单一类别批次的准确率；对照为仍处于训练模式的同一网络",
     },
     "trained plain_small_accuracy >= 0.85 > plain_accuracy": {
-        "en": "test accuracy of the plain net at the best smaller rate; the control is its own at rate 2",
-        "zh": "普通网络在较小学习率（取最好者）下的测试准确率；对照为它在学习率 2 下的准确率",
+        "en": "test accuracy of the plain net at the smaller rate that is best on the test; control: its own at rate 2",
+        "zh": "普通网络在较小学习率（取测试集上最好者）下的测试准确率；对照为它在学习率 2 下的准确率",
     },
     "parity net_gap <= 1e-10 < faster_gap": {
         "en": "trained net against one of nn.BatchNorm1d: outputs, gradients, averages (f64); control: momentum 0.2",

@@ -2,8 +2,8 @@
 
 The language is generated: a sentence names three nouns and then their three verbs, all of one of 4 topics; each of
 80 nouns has a verb of its own. Pre-training masks 3 words in 10 at random and asks for them. The control, trained
-alike, sees only what stands to the left. From there every verb can be told, but a noun at best once in 18: so nouns
-are hidden in the test. Then eight labelled sentences teach the topics; the controls are the same network without
+alike, sees only what stands to the left. From there every verb can be told, but a noun on average at best once in 18:
+so hidden nouns are the test. Then eight labelled sentences teach the topics; the controls are the same network without
 pre-training, and naive Bayes. Next-sentence prediction, the other task of the paper, is left out.
 
 Needs:  torch
@@ -36,7 +36,7 @@ def mask(words: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def masked_loss(logits: Tensor, words: Tensor, chosen: Tensor) -> Tensor:  # (B, T, V), (B, T), (B, T) -> ()
-    surprise = -logits.log_softmax(-1).gather(-1, words[..., None])[..., 0]  # -log p(word | all the others)
+    surprise = -logits.log_softmax(-1).gather(-1, words[..., None])[..., 0]  # -log p(word | what is seen)
     return surprise[chosen].mean()  # over the chosen words only
 
 
@@ -184,7 +184,7 @@ def run(device="cpu", seed=0, steps=300):
     checked = (nets["both sides"], many[:20], spoilt[:20], chosen[:20])
     nouns = LENGTH // 2
     best = [1 / NOUNS, *(1 / (PAIRS - k) for k in range(1, nouns)), *[1.0] * nouns]  # the first noun tells the topic
-    rows = {**filled, "best from the left": best}
+    rows = {**filled, "left, at best on average": best}
     return {
         "fill_accuracy": sum(filled["both sides"][:nouns]) / nouns,
         "left_fill_accuracy": sum(filled["left side"][:nouns]) / nouns,
@@ -245,7 +245,7 @@ ZH = {
     "cross-entropy": "交叉熵",
     "both sides": "两侧",
     "left side": "左侧",
-    "best from the left": "左侧的上限",
+    "left, at best on average": "左侧，平均至多",
     "words filled in, in %, by what is hidden": "各位置的词被遮盖时填对的比例（%）",
     "what is hidden": "被遮盖的词",
     "what is seen": "能看到的一侧",

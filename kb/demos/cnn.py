@@ -1,8 +1,8 @@
-"""CNN — one small kernel, slid over the image, finds a digit wherever it stands.
+"""CNN — small kernels, slid over the image, find a digit wherever it stands.
 
 Real 8x8 digits are laid at random places on a blank 14x14 canvas. A convolutional network (a small relative of
 LeNet: convolution and pooling, twice, then a dense layer) and a dense network (MLP) with over five times its
-parameters train on the same 1200 canvases until both know them by heart; the test is 597 other digits.
+parameters train on the same 1200 canvases until both know nearly all by heart; the test is 597 other digits.
 
 Needs:  torch, scikit-learn
 Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition,

@@ -3,7 +3,7 @@
 The data are two interleaved half-moons in the plane. Diffusion mixes a point with Gaussian noise until hardly anything
 of it is left; a small network learns to tell the noise from the mixture, at every level. Sampling starts from noise and
 takes back one step after the other. The samples come closer to the data in distribution than two Gaussians fitted to
-the moons do (the table shows that eight do as well: the plane is easy); the figure shows a few between the moons.
+the moons do (the table shows that eight do about as well: the plane is easy); the figure shows a few between the moons.
 
 Needs:  torch, scikit-learn
 Source: J. Ho, A. Jain, P. Abbeel, Denoising Diffusion Probabilistic Models, NeurIPS 2020; the cosine
@@ -132,7 +132,7 @@ def reverse_gap(denoiser: Denoiser, x: Tensor, t: Tensor, noises: Tensor, late: 
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'|: zero when the two samples have one distribution."""
+    """2 E|a - b| - E|a - a'| - E|b - b'|: zero on average when the two samples have one distribution."""
     within = sum(torch.cdist(s, s).sum() / (len(s) * (len(s) - 1)) for s in (a, b))
     return float(2 * torch.cdist(a, b).mean() - within)
 

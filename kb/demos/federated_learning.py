@@ -1,11 +1,11 @@
 """Federated learning — clients that never show their images train one model together.
 
 Ten clients hold images of two digits each (scikit-learn's 8 x 8 digits; clients and server are simulated in one
-process). In a round every client trains the shared weights on its own images for five steps and sends back weights
-only; the server averages them, each counted by its number of images (FedAvg). The model recognizes all ten digits.
-Clients that train alone for as many steps know their own two, and less than the model even where they vote. With one
-step a round, FedAvg is gradient descent on the pooled images. But keeping the images at home is not yet privacy: the
-gradient of a single image reveals it (the gradient of many resists this simple way).
+process). In a round every client trains the shared weights on its own images for five steps and sends back no more than
+weights and how many images it has; by that number the server weighs their average (FedAvg). The model recognizes more
+than half of the images of each digit. Clients that train alone for as many steps know their own two, and their vote is
+right less often than the model. With one step a round, FedAvg is gradient descent on the pooled images. But keeping the
+images at home is not yet privacy: the gradient of a single image reveals it (that of many resists this simple way).
 
 Needs:  torch, scikit-learn
 Source: B. McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS

@@ -3,9 +3,9 @@
 A net with two hidden layers is written twice without torch.autograd: once as a forward pass and a backward
 pass layer by layer, and once as a tape, a small autograd: every operation records its parents and its local
 derivative, and walking the record backwards multiplies and adds them. The layered one learns to read digits;
-then both meet torch.autograd and finite differences at the weights that it learned. What the gradients of the
-hidden layers are worth is shown by the same narrow net with its last layer alone trained: as long, or by
-scikit-learn to the end, whichever reads better.
+then both meet torch.autograd, and the layered one finite differences too, at the weights that it learned. What
+the gradients of the hidden layers are worth is shown by the same narrow net with its last layer alone trained: as
+long, or by scikit-learn to the end, whichever reads better.
 
 Needs:  torch, scikit-learn
 Source: D. Rumelhart, G. Hinton, R. Williams, Learning Representations by Back-Propagating Errors, Nature 323,

@@ -3,8 +3,8 @@
 The data are eight narrow Gaussians on a ring. The generator maps noise to points, the discriminator tells points from
 data, and each is trained against the other with the non-saturating loss. The GAN covers all eight modes, and its points
 lie on them more often than those of a Gaussian or of a ring at the data's radius. The balance matters: a second pair,
-whose discriminator learns 100 times slower, shows mode collapse: its generator heaps its points up in one place
-and moves it about, as the right side of the figure shows.
+whose discriminator learns at a hundredth of the rate, shows mode collapse: its generator squeezes its points into one
+heap or streak, often beside the modes, and moves it about, as the right side of the figure shows.
 
 Needs:  torch
 Source: I. Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014 (Theorem 1); the ring: L. Metz et al.,

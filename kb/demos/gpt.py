@@ -1,9 +1,10 @@
 """GPT — a decoder-only Transformer learns a language by predicting the next word, and then writes it.
 
-The text is generated: "the dog near the hills above the lake sleeps ." The verb agrees with the first noun, any
-number of phrases away, so no window of fixed size suffices. As the grammar is known, so is the entropy, the floor
-of the loss. The controls are n-grams of order 2 to 5, Witten-Bell smoothed, counted on the same text; order 3 sees
-nothing but the nearest noun, and is always wrong where that misleads.
+The text is generated and cut into windows of 24 words: "the dog near the hills above the lake sleeps ." The verb
+agrees with the first noun, up to seven phrases away, so a few words in a row do not suffice. As the grammar is known,
+so is the entropy, the floor of the loss. The controls are n-grams of order 2 to 5, Witten-Bell smoothed, counted on the
+same text; order 3 sees nothing but the nearest noun, and is always wrong where that misleads. (The norms stand before
+the layers, as in GPT-2; the paper has them behind.)
 
 Needs:  torch
 Source: A. Radford et al., Improving Language Understanding by Generative Pre-Training, 2018 (GPT); T. Linzen,

@@ -5,7 +5,8 @@ broke up (real data). In each of 32 trials one member per side is labelled and t
 only feature is its number, so whatever is learned about another member comes through the edges. The controls of the
 graph convolutional network (GCN) have rewired edges with the same degrees, or none. Label propagation, which learns
 nothing, does about as well here: so small a graph shows what edges carry, not that a network is needed. After 64
-propagations all members look alike (over-smoothing), and a network on top of them, trained as long, finds little.
+propagations all members look alike but for a factor set by their degree (over-smoothing), and a network with as many,
+trained as long, finds little.
 
 Needs:  torch, networkx
 Source: T. Kipf, M. Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017; Q. Li et al.,
@@ -162,7 +163,7 @@ def run(device="cpu", seed=0, steps=200):
             "edges": [(place[i].tolist(), place[j].tolist()) for i, j in club.edges],
             "texts": {str(i): (x + 0.025, y) for i, (x, y) in enumerate(place.tolist())},
         },
-        "what still tells members apart": {
+        "what tells members apart, beside their degree": {
             "kind": "lines",
             "series": {"share left": (powers, [spread(a, power) for power in powers])},
             "x": "propagations",
@@ -198,11 +199,12 @@ CLAIMS = {
     },
     "trained deep_accuracy <= 0.6 < gcn_accuracy": {
         "en": "accuracy after 64 propagations (over-smoothing), trained as long; the control has two",
-        "zh": "64 次传播（过平滑）、同样训练后的准确率；对照为 2 次传播",
+        "zh": "64 次传播（过平滑）、训练同样久后的准确率；对照为 2 次传播",
     },
     "constant deep_spread <= 0.001 < shallow_spread": {
-        "en": "share of the features that still tells members apart after 64 propagations; the control: after two",
-        "zh": "64 次传播后特征中仍能区分成员的比例；对照为 2 次传播",
+        "en": "share of the features that tells members apart, beside their degree, after 64 propagations; the "
+        "control: after two",
+        "zh": "64 次传播后特征中除度数外仍能区分成员的比例；对照为 2 次传播",
     },
     "parity known_asked <= 0 < known": {
         "en": "labelled members among those that are asked for; the control counts all that are labelled",
@@ -225,7 +227,7 @@ ZH = {
     "found: Mr. Hi's side": "判对：Mr. Hi 一方",
     "found: the officer's side": "判对：主席一方",
     "misplaced": "判错",
-    "what still tells members apart": "还能区分成员的部分",
+    "what tells members apart, beside their degree": "除度数外还能区分成员的部分",
     "share left": "剩余比例",
     "propagations": "传播次数",
     "share": "比例",

@@ -1,12 +1,13 @@
-"""Hardware: GPU and TPU — a matrix product is thousands of independent sums, and hardware does them at once.
+"""Hardware: GPU and TPU — a matrix product is many independent sums, and hardware works on many of them at once.
 
 A systolic array, the heart of a TPU, is SIMULATED cycle by cycle: weights stay in the cells, inputs move right, partial
-sums move down, one cell a cycle. Inputs must enter skewed, row k after k cycles, to meet their sums. Its 256
-multipliers take 46 cycles for a product of two 16 x 16 matrices, one multiplier 4096; it reads 512 numbers from memory
-instead of 8192, for each is passed on from cell to cell. Two thirds of the cells idle meanwhile; a stream of 1024 rows
-leaves 3 % idle. Nothing is claimed about the speed of a real TPU. Then, on the device at hand (--device cuda for a
-GPU), batched matrix products are timed beside loops over single numbers, and beside elementwise multiply-adds, which
-use each number once: that depends on the machine and is information only.
+sums move down, one cell a cycle. Inputs must enter skewed, row k after k cycles, to meet their sums. With its weights
+in place, 256 multipliers take 46 cycles for a product of two 16 x 16 matrices, one multiplier 4096; 512 numbers are
+read from memory instead of 8192, for weights stay and inputs are passed on. Two thirds of the cells idle meanwhile, on
+average; a stream of 1024 rows leaves 3 % idle. Nothing is claimed about the speed of a real TPU. Then, on the device at
+hand (--device cuda for a GPU), batched matrix products are timed beside Python loops over single numbers, where most of
+the time is the interpreter's, and beside elementwise multiply-adds, which use each number once: that depends on the
+machine and is information only.
 
 Needs:  torch
 Source: H. T. Kung, Why Systolic Architectures?, IEEE Computer 15(1), 1982; N. Jouppi et al., In-Datacenter Performance
@@ -156,8 +157,9 @@ CURVES = "billion multiply-adds per second"
 CPU_SECONDS = 1
 CLAIMS = {
     "constant array_cycles <= 46 < single_cycles": {
-        "en": "cycles of the simulated 16 x 16 array, 256 multipliers, for one product; the control is one multiplier",
-        "zh": "模拟的 16×16 阵列（256 个乘法器）完成一次矩阵乘法的周期数；对照为单个乘法器",
+        "en": "cycles of the simulated 16 x 16 array, 256 multipliers with their weights in place, for one product; "
+        "the control is one multiplier",
+        "zh": "模拟的 16×16 阵列（256 个乘法器，权重已就位）完成一次矩阵乘法的周期数；对照为单个乘法器",
     },
     "constant array_reads <= 512 < single_reads": {
         "en": "numbers that the array reads from memory for it; the control, one multiplier, reads two for each cycle",
@@ -178,12 +180,13 @@ CLAIMS = {
         "zh": "阵列的周期数、读取数与乘加数同 m + k + n − 2、mk + kn、mkn 之差；对照为单个乘法器的计数",
     },
     "parity loops_gap <= 0 < transposed_loops_gap": {
-        "en": "batched matrix products on the device against loops over single numbers; the control transposes",
-        "zh": "设备上的批量矩阵乘法与逐元素循环的差距；对照误用转置",
+        "en": "batched matrix products on the device against loops over numbers; the control transposes a factor",
+        "zh": "设备上的批量矩阵乘法与逐元素循环的差距；对照误把一个因子转置",
     },
     "timing speedup >= 20 > loop_speedup": {
-        "en": "multiply-adds per second of batched products over those of loops; the control: loops again",
-        "zh": "批量矩阵乘法与循环的每秒乘加数之比；对照为循环自身再测一次",
+        "en": "multiply-adds per second of batched products, at the best size, over those of Python loops; the "
+        "control: loops again",
+        "zh": "批量矩阵乘法（取最佳规模）与 Python 循环的每秒乘加数之比；对照为循环自身再测一次",
     },
 }
 ZH = {

@@ -1,9 +1,9 @@
 """Interpretability — attributions find what a black box uses, and unmask one that cheats.
 
 Synthetic data with known truth: of eight inputs three decide the label (by a product and a sum), four are noise,
-and the last is a shortcut that follows the label. One network may use the shortcut; for its honest twin it is
+and the last is a shortcut that follows the label. One network may use the shortcut; for an honest one it is
 shuffled in training. Tested with the shortcut intact, the cheating network even looks better; only with the
-shortcut broken does it fall far below its twin. Shapley values, from outputs alone, need no such test.
+shortcut broken does it fall far below the other. Shapley values, from outputs alone, need no such test.
 
 Needs:  torch, numpy
 Source: S. Lundberg, S.-I. Lee, A Unified Approach to Interpreting Model Predictions, NIPS 2017; M.
@@ -179,7 +179,7 @@ CLAIMS = {
         "zh": "作弊网络中归因落在捷径特征上的比例；对照为诚实网络",
     },
     "trained honest_truth_share >= 0.9 > untrained_truth_share": {
-        "en": "share of the attribution on the three true causes; the control: ten untrained networks",
+        "en": "share of the attribution on the three true causes; the control: the mean of ten untrained networks",
         "zh": "归因落在三个真正起作用的特征上的比例；对照为十个未训练网络的均值",
     },
     "trained cheating_intact_accuracy >= 0.993 > honest_intact_accuracy": {

@@ -3,7 +3,7 @@
 Rosenblatt's perceptron learns every function of two bits that a straight line can draw, which are 14 of the 16;
 of XOR it never gets more than three of the four points right. A net with one hidden layer of tanh neurons gets
 all four. On two interleaved spirals a net with two hidden layers is trained beside a single linear layer and
-beside its own twin without activations, which is linear too, however deep.
+beside as many layers without activations, which are linear too, however many.
 
 Needs:  torch
 Source: F. Rosenblatt, The Perceptron, Psychological Review 65(6), 1958; M. Minsky, S. Papert, Perceptrons,

@@ -3,9 +3,10 @@
 Synthetic 32x32 scenes hold one to three coloured rectangles, ellipses or triangles of 6 to 20 pixels on noise. A small
 convolutional network turns a scene into an 8x8 grid; every cell predicts whether an object is centred in it, its
 class and one box. (The first YOLO predicts two boxes a cell through dense layers, with squared errors; here the layers
-are convolutions and IoU is the loss.) Non-maximum suppression (NMS) drops repeated boxes; the mean average precision
-(mAP) of the rest is taken at IoU 0.5, without interpolation. Flat shapes on noise are easy for older methods too, and
-a toy of a driving car's perception is no measure of it: nothing here compares with either.
+are convolutions, and the losses are cross-entropy and, of a box, IoU.) Non-maximum suppression (NMS) drops repeated
+boxes; the mean average precision (mAP) of the rest is taken at IoU 0.5, without interpolation. Flat shapes on noise are
+easy for older methods too, and a toy of a driving car's perception is no measure of it: nothing here compares with
+either.
 
 Needs:  torch, scikit-learn
 Source: J. Redmon, S. Divvala, R. Girshick, A. Farhadi, You Only Look Once: Unified, Real-Time Object Detection, CVPR
@@ -271,7 +272,7 @@ def run(device="cpu", seed=0, steps=400):
         "company_gap": company_gap(detector, fresh[:8], training=False),
         "training_company_gap": company_gap(detector, fresh[:8], training=True),
     }, {
-        "what is found on fresh scenes, and how many objects there are": {
+        "what is reported on fresh scenes, and how many objects there are": {
             "kind": "images",
             "images": [fresh[n].movedim(0, -1).tolist() for n in several],
             "titles": [f"{len(said)} / {len(truth[n][0])}" for n, said in zip(several, found, strict=True)],
@@ -323,7 +324,7 @@ CLAIMS = {
 }
 ZH = {
     "loss": "损失",
-    "what is found on fresh scenes, and how many objects there are": "在新场景上找到的物体（找到数 / 实有数）",
+    "what is reported on fresh scenes, and how many objects there are": "在新场景上报告的物体（报告数 / 实有数）",
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ A walker has 12 moves on a slippery 4 x 4 grid: the far corner pays 1, two holes
 every other move costs 0.02. The policy is a table of logits, the baseline a table of values; both learn from 64 walks a
 step. The grid is small enough to compute the expected return of any policy and its gradient, and the best return there
 is, which REINFORCE misses by less than 0.02. The control trains on as many walks, but credits an action with its
-immediate reward alone: it learns to shun the holes, but hardly the way to a goal that is several moves off.
+immediate reward alone: it learns to shun the holes, but the way to a goal several moves off it finds only by luck.
 
 Needs:  torch
 Source: R. Williams, Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement

@@ -1,7 +1,7 @@
 """Recommender — learned tastes predict ratings that averages cannot.
 
-Synthetic: 300 users rate about 12 % of 200 films. A rating is a user's habit, plus a film's quality, plus the agreement
-of three hidden tastes, plus noise of 0.3, below which no error on unseen ratings can stay. Collaborative filtering sees
+Synthetic: 300 users rate about 12 % of 200 films. A rating is 3, plus a user's habit, a film's quality, the agreement
+of three hidden tastes and noise of 0.3, below which no error on unseen ratings can stay. Collaborative filtering sees
 the ratings alone, no description of anyone. Matrix factorization learns a vector for each user and film; the control
 has the averages (biases) alone, fitted to the same ratings with the same penalty. A newcomer who has rated 20 films
 needs no training: with the films fixed, the best vector and bias are a ridge regression.

@@ -1,10 +1,10 @@
 """Reinforcement learning — from rewards alone Q-learning finds nearly the best policy, if it explores.
 
 On a slippery 5 x 5 grid a reward of 0.2 waits four moves from the start and a reward of 1 in the far corner; either
-ends the episode, and a later reward is discounted by 0.95 a move. Value iteration knows the grid and gives the optimum.
-Fifty Q-learners per setting know nothing and update a table as they walk. Explorers move at random at first and then
-less and less. Greedy learners always do what looks best, and settle for the near reward. Pure random walkers learn what
-is best as well, since Q-learning is off-policy, but earn little meanwhile.
+ends the episode, and a later reward is discounted by 0.95 a move. Value iteration knows the grid and gives the
+optimum. Fifty Q-learners per setting know nothing and update a table as they walk. Explorers move at random at first
+and then less and less. Greedy learners always do what looks best, and mostly settle for the near reward. Pure random
+walkers learn what is best as well, since Q-learning is off-policy, but earn little meanwhile.
 
 Needs:  torch
 Source: C. Watkins, P. Dayan, Q-Learning, Machine Learning 8, 1992; R. Bellman, Dynamic Programming, 1957; R.

@@ -1,10 +1,10 @@
 """Semantic segmentation — a small U-Net labels every pixel, and its skip connections keep the outlines sharp.
 
 Synthetic 24x24 scans: an elliptic organ with up to three bright lesions, and spots as bright as lesions outside it
-that are background. The U-Net shrinks the image to see the surroundings and hands the full-resolution features across
-to the decoder. Its controls: the same network with as many parameters, whose skip connections carry zeros, and a
-table of the most frequent label by a pixel's brightness and the mean of the 5x5 around it. Simulated data: nothing
-here is about real scans.
+that are background. The U-Net shrinks the image to see the surroundings and hands the finer features across to the
+decoder. Its controls: the same network with as many parameters, whose skip connections carry zeros, and a table of
+the most frequent label by a pixel's brightness and the mean of the 5x5 around it. Simulated data: nothing here is
+about real scans.
 
 Needs:  torch, scikit-learn
 Source: O. Ronneberger, P. Fischer, T. Brox, U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI

@@ -173,7 +173,7 @@ CURVES = "cross-entropy"
 CPU_SECONDS = 5
 CLAIMS = {
     "trained attention_accuracy >= 0.9 > code_accuracy >= 0.32": {
-        "en": "words right in fresh sentences of 14 words; the control, trained as long, has no attention",
+        "en": "share of words right in fresh sentences of 14 words; the control, trained as long, has no attention",
         "zh": "14 词新句子的译文中正确词的比例；对照训练同样久但没有注意力",
     },
     "parity context_gap <= 1e-10 < scaled_context_gap": {

@@ -1,10 +1,10 @@
 """Mini-batch SGD — many noisy steps against few exact ones, and what the learning rate makes of the noise.
 
 A softmax classifier of 1300 digits is trained for the same number of epochs with the whole set in each step (batch
-gradient descent), with 32 examples (mini-batch) and with one (stochastic), each at the best of eight rates, which fall
-to zero in a line. Then linear regressions: on an endless stream of single noisy samples a constant rate ends on a
-floor of noise, the higher the larger the rate; one that decays as 1/t goes below the best of six. And on a fixed set
-of samples, descent converges at 1.9 / (largest curvature) and diverges at 2.1.
+gradient descent), with 32 examples (mini-batch) and with one (stochastic), each at the best of eight rates, which
+fall towards zero in a line. Then linear regressions: on an endless stream of single noisy samples a constant rate
+ends on a floor of noise, the higher the larger the rate; one that decays as 1/t goes below the best of six. And on a
+fixed set of samples, descent converges at 1.9 / (largest curvature) and diverges at 2.1.
 
 Needs:  torch, scikit-learn
 Source: H. Robbins, S. Monro, A Stochastic Approximation Method, Annals of Mathematical Statistics 22(3), 1951;
@@ -38,7 +38,7 @@ def shuffled(n: int, generator: torch.Generator) -> Tensor:
 def epoch(w: Tensor, x: Tensor, y: Tensor, rate: Tensor | float, order: Tensor, size: int) -> Tensor:
     """A step for every batch of `size`: all examples is batch gradient descent, one is stochastic."""
     for rows in order.split(size):
-        w = w - rate * gradient(w, x[rows], y[rows])  # its mean is the full gradient, its variance falls as 1 / size
+        w = w - rate * gradient(w, x[rows], y[rows])  # its mean is the full gradient, its variance about 1 / size
     return w
 
 
@@ -125,7 +125,7 @@ def run(device="cpu", seed=0, steps=20):
             if t % 20 == 19 or t % STREAM == STREAM - 1:
                 seen.append(t + 1)
                 for kind, w in streamed.items():
-                    excess[kind].append(((w.cpu() - true) ** 2).sum(1).mean().item())
+                    excess[kind].append(((w.cpu() - true) ** 2).sum(1).mean().item())  # of (w x - y)^2
         for factor, w in descents.items():
             for _ in range(10):
                 w = w - factor / torch.linalg.eigvalsh(curvature)[-1] * curvature @ (w - best)
@@ -155,7 +155,7 @@ def run(device="cpu", seed=0, steps=20):
             "y": "excess loss",
             "log": "xy",
         },
-        "training loss of the digits, each at its best rate": {
+        "training loss of the digits, each at the best of eight rates": {
             "kind": "lines",
             "series": {name: (list(range(1, steps + 1)), list(path)) for name, path in at_best.items()},
             "x": "epochs",
@@ -172,12 +172,12 @@ CURVES = "cross-entropy"
 CPU_SECONDS = 3
 CLAIMS = {
     "trained minibatch_loss <= 0.03 < full_batch_loss <= 0.3": {
-        "en": "training loss with batches of 32; control: the full batch, as many epochs, each at its best rate",
-        "zh": "每批 32 个样本时的训练损失；对照为轮数相同的批量梯度下降，各取最优学习率",
+        "en": "training loss with batches of 32; control: the full batch, as many epochs, each at the best of 8 rates",
+        "zh": "每批 32 个样本时的训练损失；对照为轮数相同的批量梯度下降，各取 8 种学习率中最优者",
     },
     "trained decayed_excess <= 0.0075 < constant_excess <= 0.02": {
-        "en": "excess loss of SGD on a noisy stream, rate decaying as 1/t; the control: best constant rate",
-        "zh": "噪声数据流上学习率按 1/t 衰减时 SGD 的超额损失；对照为最好的恒定学习率",
+        "en": "excess loss of SGD on a noisy stream, rate decaying as 1/t; the control: the best of 6 constant rates",
+        "zh": "噪声数据流上学习率按 1/t 衰减时 SGD 的超额损失；对照为 6 种恒定学习率中最好者",
     },
     "trained floor_growth >= 1.7 > unfinished_growth": {
         "en": "least growth of the excess loss from one constant rate to the next, from 0.002 up; the control is the "
@@ -210,7 +210,7 @@ ZH = {
     "excess loss on a stream of noisy samples, by rate": "噪声数据流上的超额损失，按学习率",
     "samples": "样本数",
     "excess loss": "超额损失",
-    "training loss of the digits, each at its best rate": "数字分类的训练损失，各取最佳学习率",
+    "training loss of the digits, each at the best of eight rates": "数字分类的训练损失，各取八种学习率中最好的",
     "epochs": "轮数",
 }
 

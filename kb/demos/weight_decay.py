@@ -1,11 +1,11 @@
 """Weight decay — L1, L2 and decoupled decay: three regularizers that are often taken for one another.
 
-A linear regression has 100 features, of which 8 matter, and only 90 noisy training examples; errors are means of
-8 such problems. Gradient descent without a penalty overfits (stopped at its best moment, which the test shows, it
-does about as well as L2). L2 (ridge) shrinks all weights; L1 (lasso, by proximal steps) sets most of the useless
-ones to exactly zero; validation data choose the strengths. Then Adam: an L2 penalty that enters the gradient is
-rescaled with it, decay of the weight itself (AdamW) is not: it alone shrinks weights with small and with large
-gradients alike. Under SGD the two are the same step.
+A linear regression has 100 features, of which 8 matter, and only 90 noisy training examples; errors are means of 8
+such problems. Gradient descent without a penalty overfits (stopped at its best moment, which the test shows, it does
+about as well as L2). L2 (ridge) shrinks the weights as a whole; L1 (lasso, by proximal steps) sets most of the
+useless ones to exactly zero; 200 validation examples a problem choose the strengths. Then Adam: an L2 penalty that
+enters the gradient is rescaled with it, decay of the weight itself (AdamW) is not: it alone shrinks weights with
+small and with large gradients alike. Under SGD the two are the same step.
 
 Needs:  torch
 Source: A. Krogh, J. Hertz, A Simple Weight Decay Can Improve Generalization, NIPS 1991; R. Tibshirani,

@@ -19,7 +19,7 @@ MUTANTS = {
     "the control reads words": ("as_symbols(c).to(device)", "c.to(device)"),
     "all captions are those of unseen pairs": ("among(unseen), among(every)", "among(unseen), among(unseen)"),
     "the control is fitted to 20 pictures": (
-        "FITTED, PENALTY = 2000, 100",
-        "FITTED, PENALTY = 20, 100",
+        "FITTED, PENALTY = 5000, 1",
+        "FITTED, PENALTY = 20, 1",
     ),
 }
