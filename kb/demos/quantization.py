@@ -195,11 +195,11 @@ TITLE = {"en": "INT8 inference and quantization-aware training", "zh": "INT8 推
 CURVES = "cross-entropy"
 CPU_SECONDS = 3
 CLAIMS = {
-    "trained int8_drop <= 0.01 < ptq2_drop <= 0.7": {
+    "trained int8_drop <= 0.01 < ptq2_drop <= 0.4": {
         "en": "test accuracy lost by rounding to 8 bits after training; the control rounds to 2-bit weights",
         "zh": "训练后舍入到 8 位损失的测试准确率；对照舍入到 2 位权重",
     },
-    "trained qat2_accuracy >= 0.905 > ptq2_accuracy >= 0.6": {
+    "trained qat2_accuracy >= 0.9 > ptq2_accuracy >= 0.6": {
         "en": "test accuracy of 2-bit weights trained with rounding; control: rounded after training, at the largest "
         "weight's scale or one fitted to a unit's outputs, whichever is better",
         "zh": "2 位权重经量化感知训练后的测试准确率；对照为训练后舍入，按最大权重定标或按输出误差选步长，取较好者",
