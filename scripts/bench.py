@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -275,7 +276,7 @@ def next_command(path: Path, round: int, environment: dict[str, str]) -> float:
     case = listing(path, path.parent / "cache")
     run(case, environment)
     before = path.read_text("utf-8")
-    path.write_text(before.replace("  summary:\n    en: ", f"  summary:\n    en: {round} ", 1), encoding="utf-8")
+    path.write_text(re.sub(r'(  summary:\n    en: "?)', rf"\g<1>{round} ", before, count=1), encoding="utf-8")
     assert path.read_text("utf-8") != before
     return run(case, environment).seconds
 
