@@ -34,7 +34,7 @@ HEAD = Bilingual(
     "# Gallery\n\n[中文](gallery.zh.md) · Every demo: what it draws, what it claims, and what the claim gave on five "
     "seeds, median and worst, beside its control. Run one with `kb demo NAME`. Made by scripts/build_gallery.py.",
     "# 图库\n\n[English](gallery.md) · 每个演示画出的图、作出的论断，以及论断在五个种子上的结果（中位数与最差值）"
-    "和对照。运行：`kb demo 名称`。由 scripts/build_gallery.py 生成。",
+    "和对照；图中文字为英文。运行：`kb demo 名称`。由 scripts/build_gallery.py 生成。",
 )
 COLUMNS = Bilingual("| claim | measured | worst | control |", "| 论断 | 实测 | 最差 | 对照 |")
 

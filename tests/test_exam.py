@@ -31,7 +31,7 @@ NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**2
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """Any rule; two in three with a floor for its control, beyond the threshold."""
+    """Any rule; some with a floor for the control, beyond the threshold."""
     op, threshold, away = draw(st.sampled_from(sorted(OPERATORS))), draw(NUMBERS), draw(st.none() | NUMBERS)
     if away is not None and (away == threshold or (away > threshold) != (op == "<=")):
         away = None
@@ -59,7 +59,7 @@ def test_a_chain_reads_back_as_its_rule(rule: Rule) -> None:
 WORDS = st.sampled_from([*KINDS, *OPERATORS, "<", ">", "x", "y", "1", "-0.5", "1e-10", "nan", "inf", "1e999", "１", ""])
 
 
-@given(st.text() | st.lists(WORDS | st.text(), min_size=3, max_size=7).map(" ".join))
+@given(st.text() | st.lists(WORDS | st.text(), min_size=3, max_size=9).map(" ".join))
 def test_any_text_is_a_rule_or_said_to_be_none(text: str) -> None:
     try:
         rule = read_rule(text)
@@ -116,10 +116,12 @@ def test_a_claim_holds_where_its_value_meets_the_rule_and_its_control_does_not(
     assert (holds is None) == (rule.kind in ("constant", "timing") or (rule.kind == "trained" and not full))
     if holds is None:
         return
-    known = value is not None and control is not None and value == value and control == control
+    if value is None or control is None:
+        assert not holds
+        return
     sign = 1 if rule.op == "<=" else -1
     floor = math.inf if rule.floor is None else sign * rule.floor
-    assert holds == (known and sign * value <= sign * rule.threshold < sign * control <= floor)  # type: ignore[operator]
+    assert holds == (sign * value <= sign * rule.threshold < sign * control <= floor)
 
 
 def test_a_control_has_to_reach_its_floor() -> None:

@@ -117,9 +117,9 @@ def test_a_control_that_was_weakened_stands_beside_the_floor_it_missed(demo: Dem
         measured = {"loss": 0.5, "worse": worse, "same": 0.0, "other": 4.0}
         verdicts = tuple(judge(claim, measured) for claim in demo.claims)
         report = Report(demo, "cpu", 0, 40, verdicts, measured, {}, 1.0, 1.0)
-        console = Console(width=100, file=StringIO())
-        console.print(*render_report(report, "en"))
-        return console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+        written = StringIO()
+        Console(width=100, file=written).print(*render_report(report, "en"))
+        return written.getvalue()
 
     assert "holds" in shown(99) and "FAILS" not in shown(99) and "(>" not in shown(99)
     assert "99.1 (> 99)" in shown(99.1) and "FAILS" in shown(99.1)

@@ -94,7 +94,6 @@ def test_processes_that_start_together_agree_and_leave_one_snapshot(
     assert ("slope" in right[0]) == (state is edited)
 
 
-@pytest.mark.slow
 def test_processes_that_search_together_on_an_empty_cache_find_the_same(tmp_path: Path) -> None:
     data = tmp_path / "own.yaml"
     data.write_text("- id: ".join(SAMPLE.read_text("utf-8").split("- id: ")[:6]), encoding="utf-8")
