@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))  # so that it runs in a checkout with nothing inst
 from PIL import Image, PngImagePlugin
 
 from kb.lab.figures import draw
-from kb.lab.measured import hash_of, measured, median
+from kb.lab.measured import hash_of, median, of_demo
 from kb.lab.runner import Demo, all_demos, run_demo
 from kb.language.text import Bilingual, Language
 
@@ -96,7 +96,7 @@ def page(demos: list[Demo], language: Language) -> str:
 
 def section(demo: Demo, language: Language) -> str:
     """What the page says of a demo."""
-    seconds = measured()["demos"].get(demo.id, {}).get("seconds", demo.cpu_seconds)
+    seconds = of_demo(demo.id).get("seconds", demo.cpu_seconds)
     title = cell(demo.title.of(language))
     return "\n".join(
         [
@@ -115,7 +115,7 @@ def section(demo: Demo, language: Language) -> str:
 
 def rows(demo: Demo, language: Language) -> Iterator[str]:
     """The claims of training, or where there is none all that are judged, as they were measured."""
-    claims = measured()["demos"].get(demo.id, {}).get("claims", {})
+    claims = of_demo(demo.id).get("claims", {})
     judged = {name: of_it for name, of_it in claims.items() if of_it["values"] and of_it["controls"]}
     trained = {name: of_it for name, of_it in judged.items() if of_it["kind"] == "trained"}
     for of_it in (trained or judged).values():

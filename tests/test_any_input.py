@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.concepts.formula import to_terminal
-from kb.concepts.model import LABELLED
 from kb.concepts.source import Source, load
+from kb.concepts.vocabulary import LABELLED
 from kb.errors import KbError
 from kb.formats.obsidian.export import Options, export
 from kb.formats.obsidian.filenames import LONGEST, collision_key, note_name

@@ -6,11 +6,12 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
-from kb.lab.measured import Margin, hash_of, margins, measured, shown, summary
+from kb.lab.measured import Margin, _file, hash_of, margins, of_demo, shown, summary
 from kb.lab.runner import Claim, Demo, Report, Verdict, demo_ids, demo_named, run_demo
 from kb.language.text import Bilingual
 
@@ -69,7 +70,7 @@ def test_a_card_shows_the_middle_and_the_worst_of_the_seeds(monkeypatch: pytest.
     kept = summary([report(0.2, 3.0, 0), report(0.61234, 5.0, 1), report(0.4, 2.6, 2)])
     assert kept["seconds"] == 2.0
     assert kept["claims"]["x"]["values"] == [0.2, 0.6123, 0.4]
-    monkeypatch.setattr("kb.lab.measured.measured", lambda: {"demos": {"short": kept}})
+    monkeypatch.setattr("kb.lab.measured.of_demo", {"short": kept}.__getitem__)
     told = shown("short", "x")
     assert told is not None
     assert (told["value"], told["worst"], told["control"], told["seeds"]) == (0.4, 0.6123, 3.0, 3)
@@ -77,10 +78,13 @@ def test_a_card_shows_the_middle_and_the_worst_of_the_seeds(monkeypatch: pytest.
     assert shown(None, None) is None
 
 
-def test_without_the_file_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
+def test_a_demo_is_found_in_the_file_by_its_line() -> None:
+    assert {id: of_demo(id) for id in KEPT["demos"]} == KEPT["demos"]
+    assert of_demo("no-such") == of_demo('"') == of_demo("") == {}
 
-    measured.cache_clear()
+
+def test_without_the_file_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    _file.cache_clear()
     monkeypatch.setattr("kb.lab.measured.shipped_data", lambda: Path("/nowhere"))
-    assert measured() == {"demos": {}}
-    measured.cache_clear()
+    assert of_demo("lstm") == {}
+    _file.cache_clear()

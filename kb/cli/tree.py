@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
     from typer._click import Context, HelpFormatter, Parameter
 
+YOUNG = 10_000
+"""New objects after which Python looks for garbage. A card makes fewer; by default it would look fourteen times."""
+
 
 class Line(NamedTuple):
     """A command line: the language of its messages, and the shared options that it gives."""
@@ -165,6 +168,7 @@ def _with_session(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(context: typer.Context, **values: Any) -> Any:
         if not gc.isenabled():  # the start is over: from here on Ctrl-C is an exception, see `kb.cli.entry`
             gc.freeze()
+            gc.set_threshold(YOUNG)
             gc.enable()
         return function(Session.start(**context.obj.shared), **values)
 

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from kb.concepts.compute import disagrees, stands_in
 from kb.concepts.formula import to_terminal
-from kb.concepts.model import LABELLED, PROSE, Concept
+from kb.concepts.model import Concept
 from kb.concepts.route import learning_path
 from kb.concepts.source import Entry, Problem, Source, make_concept, read_all
-from kb.concepts.vocabulary import ACYCLIC, SYMMETRIC, WITH_REASON
+from kb.concepts.vocabulary import ACYCLIC, LABELLED, PROSE, SYMMETRIC, WITH_REASON
 from kb.language import prose, wiki
 from kb.language.surface import fold
 from kb.language.text import LANGUAGES, Bilingual, Language, columns, short

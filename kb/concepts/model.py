@@ -6,11 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kb.concepts.vocabulary import PROSE
 from kb.language.text import LANGUAGES, Bilingual, Language
-
-LABELLED = ("how", "use", "avoid", "cost", "mind")
-"""The parts of an entry that stand in labelled lines."""
-PROSE = ("summary", "idea", *LABELLED, "demo_shows")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,9 @@ PARTS: dict[str, Bilingual] = {
     "measured": Bilingual("measured", "实测"),
 }
 """What the parts of an entry are called where they are shown."""
+LABELLED = ("how", "use", "avoid", "cost", "mind")
+"""The parts that stand in labelled lines."""
+PROSE = ("summary", "idea", *LABELLED, "demo_shows")
 
 CONTROL = Bilingual("control", "对照")
 USUALLY = Bilingual("usually", "通常为")

@@ -90,20 +90,28 @@ def hash_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes() + exam.read_bytes()).hexdigest()[:16]
 
 
-@cache
-def measured() -> dict[str, Any]:
-    """What the shipped file holds: how it was made, and the demos by id; nothing where there is none."""
+def of_demo(id: str) -> dict[str, Any]:
+    """What the shipped file holds of one demo: its line, for the whole grows with the demos and every card asks."""
+    line = _file().partition(f"\n  {json.dumps(id)}: ".encode())[2].partition(b"\n")[0]
     try:
-        held: dict[str, Any] = json.loads((shipped_data() / "measured.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"demos": {}}
+        held: dict[str, Any] = json.loads(line.rstrip(b","))
+    except ValueError:
+        return {}
     return held
+
+
+@cache
+def _file() -> bytes:
+    try:
+        return (shipped_data() / "measured.json").read_bytes()
+    except OSError:
+        return b""
 
 
 def shown(demo: str | None, claim: str | None) -> Measured | None:
     """What a card says of a claim; None where it was not measured."""
-    of_demo = measured()["demos"].get(demo)
-    kept: Kept | None = of_demo and of_demo["claims"].get(claim)
+    held = of_demo(demo) if demo else {}
+    kept: Kept | None = held.get("claims", {}).get(claim)
     if not kept or not kept["values"]:
         return None
     values, controls = kept["values"], kept["controls"]
@@ -116,5 +124,5 @@ def shown(demo: str | None, claim: str | None) -> Measured | None:
         "worst": max(values) if kept["op"] == "<=" else min(values),
         "control": median(controls) if controls else None,
         "seeds": len(values),
-        "seconds": of_demo["seconds"],
+        "seconds": held["seconds"],
     }

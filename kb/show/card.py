@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.panel import Panel
+from rich.segment import Segment
 from rich.text import Text
 
-from kb.concepts.model import LABELLED
-from kb.concepts.vocabulary import AREAS, CONTROL, HELPS, LABELS, LEADS_TO, LEARN_FIRST, PARTS, TYPES, USUALLY
+from kb.concepts.vocabulary import (
+    AREAS,
+    CONTROL,
+    HELPS,
+    LABELLED,
+    LABELS,
+    LEADS_TO,
+    LEARN_FIRST,
+    PARTS,
+    TYPES,
+    USUALLY,
+)
 from kb.language import wiki
 from kb.language.text import Bilingual, Language
 from kb.show.colours import LABEL, NAME, OTHER_NAME
@@ -49,7 +58,7 @@ class Flow:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in _lines(self.text, options, self.indent):
-            yield Text(" " * self.indent).append_text(line)
+            yield from _drawn(Text(" " * self.indent).append_text(line), console, options)
 
 
 def _lines(text: Text, options: ConsoleOptions, indent: int) -> list[Text]:
@@ -59,6 +68,11 @@ def _lines(text: Text, options: ConsoleOptions, indent: int) -> list[Text]:
 
         text = narrow_text(text, options.encoding)
     return wrap(text, max(options.max_width - indent, 10))
+
+
+def _drawn(line: Text, console: Console, options: ConsoleOptions) -> Iterable[RenderableType | Segment]:
+    """A line as it is, where it fits: rich would look anew for places to wrap it, which takes long."""
+    return line.render(console, "\n") if line.cell_len <= options.max_width else (line,)
 
 
 class Frame:
@@ -71,7 +85,9 @@ class Frame:
         if not self.drawn or options.ascii_only:  # where Greek letters and quotes may be two columns wide
             yield Group(Flow(self.title), self.content)
             return
-        yield Panel(self.content, title=self.title, title_align="left", padding=(0, 2), box=box.ROUNDED)
+        from rich.panel import Panel  # a pipe does without
+
+        yield Panel(self.content, title=self.title, title_align="left", padding=(0, 2))
 
 
 class Style(NamedTuple):
@@ -95,7 +111,7 @@ class Pairs:
         for label, text in self.rows:
             for i, line in enumerate(_lines(text, options, width)):
                 shown = set_cell_size("" if i else label, width)
-                yield Text.assemble((shown, LABEL), line) if line else Text()
+                yield from _drawn(Text.assemble((shown, LABEL), line) if line else Text(), console, options)
 
 
 class Facts:

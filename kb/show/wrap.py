@@ -6,6 +6,7 @@ opening punctuation.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -14,16 +15,20 @@ from rich.text import Text
 
 _CLOSING = frozenset("，。、；：？！）》」』】”’…%,.;:?!)]}")
 _OPENING = frozenset("（《「『【“‘([{")
+_WIDE = "\u2e80"
+"""From here on letters need no spaces between them."""
 
 
 def wrap(text: Text, width: int) -> list[Text]:
-    """Break a text into lines of at most `width` columns, its styles kept; line breaks in it stay."""
+    """Break a text into lines of at most `width` columns, styles kept; line breaks stay, tabs become spaces."""
     return [line for paragraph in text.split("\n", allow_blank=True) for line in _wrap_one(paragraph, max(width, 1))]
 
 
 def _wrap_one(text: Text, width: int) -> list[Text]:
+    if "\t" in text.plain:
+        text.expand_tabs()
     breaks, used, at = [], 0, 0
-    for piece in _atoms(text.plain):
+    for piece in _atoms(text.plain) if text.cell_len > width else ():
         columns = cell_len(piece)
         if used and used + columns > width and not piece.isspace():
             breaks.append(at)
@@ -59,6 +64,9 @@ def _reach(piece: str, start: int, width: int) -> int:
 
 def _atoms(plain: str) -> Iterator[str]:
     """What stays together: a run of spaces, a word, a 汉字; each with the punctuation that clings to it."""
+    if not plain or max(plain) < _WIDE:  # as most lines are
+        yield from re.findall(r"\s+|\S+", plain)
+        return
     start = 0
     for i in range(1, len(plain)):
         if _may_break(plain[i - 1], plain[i]):
@@ -73,4 +81,4 @@ def _may_break(left: str, right: str) -> bool:
         return left.isspace() != right.isspace()
     if right in _CLOSING or left in _OPENING:
         return False
-    return left >= "\u2e80" or right >= "\u2e80"
+    return left >= _WIDE or right >= _WIDE

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from kb.concepts.card import Kept
 from kb.concepts.graph import linked
-from kb.concepts.model import LABELLED, Concept
+from kb.concepts.model import Concept
+from kb.concepts.vocabulary import LABELLED
 from kb.language import wiki
 from kb.language.pinyin import readings
 from kb.language.surface import fold, strip_tones

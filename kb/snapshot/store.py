@@ -80,9 +80,9 @@ class Store(Names):
 
     def learning_path(self, id: str) -> dict[str, int]:
         """Everything to learn before a concept, the most basic first, each with its distance from the concept."""
-        sql = """WITH RECURSIVE hard AS (SELECT id, target, place FROM edge WHERE rel = 'prerequisite' AND NOT soft),
-                 needed (id) AS (VALUES (?) UNION SELECT target FROM hard JOIN needed USING (id))
-                 SELECT id, target FROM hard JOIN needed USING (id) ORDER BY id, place"""
+        hard = "needed JOIN edge USING (id) WHERE rel = 'prerequisite' AND NOT soft"
+        sql = f"""WITH RECURSIVE needed (id) AS (VALUES (?) UNION SELECT target FROM {hard})
+                  SELECT id, target FROM {hard} ORDER BY id, place"""
         needs: dict[str, list[str]] = {}
         for one, other in self.query(sql, (id,)):
             needs.setdefault(one, []).append(other)

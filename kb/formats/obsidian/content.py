@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kb.concepts.model import LABELLED
-from kb.concepts.vocabulary import LABELS, PARTS, TYPES, USUALLY, WRITTEN_RELATIONS
+from kb.concepts.vocabulary import LABELLED, LABELS, PARTS, TYPES, USUALLY, WRITTEN_RELATIONS
 from kb.formats.obsidian.note import ID_KEY, Properties
 from kb.language import wiki
 from kb.language.text import LANGUAGES, Bilingual, Language
