@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it runs in a ch
 import torch
 
 from kb import files
-from kb.lab.measured import hash_of, margins, summary
+from kb.lab.measured import is_as_measured, margins, summary
 from kb.lab.runner import Demo, Report, all_demos, run_demo
 
 TARGET = Path(__file__).parent.parent / "data" / "measured.json"
@@ -42,7 +42,7 @@ def main() -> None:
     asked = parser.parse_args()
     kept = _kept()
     for demo in all_demos():
-        if _is_due(demo, kept, asked):
+        if _is_due(demo, asked):
             seeds = range(asked.first, asked.first + asked.seeds)
             reports = [run_demo(demo, seed=seed, device=asked.device) for seed in seeds]
             _tell(demo, reports)
@@ -56,11 +56,10 @@ def _kept() -> dict[str, Any]:
     return held
 
 
-def _is_due(demo: Demo, kept: dict[str, Any], asked: argparse.Namespace) -> bool:
+def _is_due(demo: Demo, asked: argparse.Namespace) -> bool:
     if asked.names or asked.all:
         return asked.all or demo.id in asked.names
-    held = kept["demos"].get(demo.id)
-    return held is None or held["hash"] != hash_of(demo.path)
+    return not is_as_measured(demo)
 
 
 def _tell(demo: Demo, reports: list[Report]) -> None:

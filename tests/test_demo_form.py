@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 
 import pytest
 
 from kb.lab.cells import CONCEPT, cells, concept
-from kb.lab.runner import Demo, all_demos, run_demo
+from kb.lab.runner import DECLARED, Demo, Report, all_demos, run_demo
 
 FIRST = 30
 """Lines within which the concept begins."""
@@ -23,9 +24,9 @@ def test_a_demo_begins_with_its_concept_and_ends_with_its_claims(demo: Demo) -> 
     assert titles[-2:] == ["the experiment", "what is claimed"]
     assert source[: source.index(f"# %% {CONCEPT}")].count("\n") < FIRST
     before, _, after = source.partition("# %% what is claimed")
-    declared = re.findall(r"^(TITLE|CURVES|CPU_SECONDS|NEEDS|CLAIMS|ZH) = ", after, re.MULTILINE)
+    declared = re.findall(rf"^({'|'.join(DECLARED)}) = ", after, re.MULTILINE)
     assert {"TITLE", "CURVES", "CLAIMS", "CPU_SECONDS"} <= set(declared)
-    assert not re.search(r"^(TITLE|CURVES|CPU_SECONDS|NEEDS|CLAIMS|ZH) = ", before, re.MULTILINE)
+    assert not re.search(rf"^({'|'.join(DECLARED)}) = ", before, re.MULTILINE)
     assert concept(source).count("\n") < source.count("\n") / 2
 
 
@@ -40,12 +41,24 @@ def test_a_demo_says_what_it_needs(demo: Demo) -> None:
     assert set(needs[1].replace(" ", "").split(",")) - {"numpy"} == used
 
 
-def labels(demo: Demo) -> set[str]:
-    """Every text that its curves and figures show."""
-    said = {demo.curves}
-    points: list[dict[str, float]] = []
-    report = run_demo(demo, steps=max(1, demo.steps // 10), listen=lambda _, values: points.append(dict(values)))
-    said |= set().union(*points)
+COMMON = {
+    "loss on a ravine": ("lines", "step", "loss", "y"),
+    "gradient from k steps back": ("lines", "steps back", "gradient, relative to the last step", "y"),
+    "samples beside the two moons": ("scatter", "x", "y", ""),
+    "numbers held for one head": ("lines", "tokens", "numbers", "xy"),
+}
+"""What the figures that families of demos draw in common are like: kind, axes, logarithms."""
+
+
+def test_a_family_has_several_demos() -> None:
+    counts = Counter(demo.common for demo in DEMOS if demo.common)
+    assert set(counts) == set(COMMON)
+    assert min(counts.values()) > 1
+
+
+def labels(report: Report) -> set[str]:
+    """Every text that its figures show."""
+    said: set[str] = set()
     for title, figure in report.figures.items():
         said |= {title, figure.get("x", ""), figure.get("y", "")}
         for key in ("series", "titles", "columns", "rows", "values"):
@@ -59,23 +72,23 @@ def labels(demo: Demo) -> set[str]:
             for cell in row
             if isinstance(cell, str)
         }
-    return {text for text in said if re.search("[A-Za-z]{2}", text)}
+    return said
 
 
 @pytest.mark.demo
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
-def test_every_label_has_its_chinese(demo: Demo) -> None:
-    known = {text for text in labels(demo) if text not in demo.zh and " " in text}
-    assert known == set(), "words alone may be names; sentences have a translation"
+def test_what_a_demo_shows_is_the_concept_in_both_languages(demo: Demo) -> None:
+    points: list[dict[str, float]] = []
+    report = run_demo(demo, steps=max(1, demo.steps // 10), listen=lambda _, values: points.append(dict(values)))
+    texts = {text for text in {demo.curves, *labels(report)}.union(*points) if re.search("[A-Za-z]{2}", text)}
+    assert {text for text in texts if text not in demo.zh and " " in text} == set(), "a word alone may be a name"
     assert all(re.search("[\u3400-\u9fff]", text) for text in demo.zh.values())
-
-
-@pytest.mark.demo
-@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
-def test_a_figure_is_the_concept_and_no_bars_of_the_claims(demo: Demo) -> None:
-    report = run_demo(demo, steps=max(1, demo.steps // 10))
     assert report.figures
     measured = {f"{value:.6g}" for value in report.measured.values()}
     for title, figure in report.figures.items():
         if figure["kind"] == "bars":
-            assert {f"{float(value):.6g}" for value in figure["values"].values()} - measured, title
+            assert {f"{float(value):.6g}" for value in figure["values"].values()} - measured, f"{title} repeats claims"
+    if demo.common:
+        drawn = report.figures[demo.common]
+        assert (drawn["kind"], drawn["x"], drawn["y"], drawn.get("log", "")) == COMMON[demo.common]
+        assert drawn["series"]

@@ -109,6 +109,7 @@ def test_a_report_says_in_json_all_that_was_claimed_and_measured(demo: Demo) -> 
         "measured": measured,
         "cpu_seconds": 1.23,
         "wall_seconds": 2.35,
+        "steps_per_second": None,
     }
 
 
@@ -164,6 +165,24 @@ def test_a_notebook_holds_the_cells_and_passes_its_exam(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "holds: cell_gap" in done.stdout
     assert done.stdout.endswith("exit code 0\n")
+
+
+@pytest.mark.demo
+@pytest.mark.parametrize("id", ["hardware-gpu-tpu", "loss-functions", "metrics", "mlp", "reinforcement-learning"])
+def test_a_notebook_runs_from_top_to_bottom(id: str, tmp_path: Path) -> None:
+    path = tmp_path / "it.ipynb"
+    path.write_text(notebook(demo_named(id)), encoding="utf-8")
+    script = (
+        "import sys, nbformat, nbclient, jupyter_client\n"
+        "held = nbformat.read(sys.argv[1], as_version=4)\n"
+        "manager = jupyter_client.AsyncKernelManager(transport='ipc', ip='it')\n"  # no port is opened
+        "nbclient.NotebookClient(held, km=manager, timeout=300).execute()\n"
+        "print(held.cells[-1].outputs[-1].text)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "FAILS" not in done.stdout
+    assert done.stdout.rstrip().endswith("exit code 0")
 
 
 def test_cells_begin_at_their_marks() -> None:

@@ -90,6 +90,13 @@ def test_a_circle_is_round() -> None:
     assert cell_len(plot[0]) == pytest.approx(2 * len(plot), abs=2)
 
 
+def test_the_outermost_points_are_drawn() -> None:
+    corners = {"kind": "scatter", "series": {"low": ([0], [0]), "high": ([1], [1]), "right": ([1], [0])}}
+    plot = [line.partition("│")[2].rstrip() for line in drawn(corners) if "│" in line]
+    assert (plot[0][-1], plot[-1][0], plot[-1][-1]) == ("b", "a", "c")
+    assert cell_len(plot[0]) == cell_len(plot[-1])
+
+
 def test_what_is_not_finite_is_left_out() -> None:
     lines = drawn({"kind": "lines", "series": {"a": ([0, 1, 2], [1.0, math.nan, math.inf]), "b": ([0, 1], [0.0, 1.0])}})
     assert "1 │" in lines[1]

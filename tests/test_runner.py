@@ -175,6 +175,10 @@ def test_the_code_is_the_concept_first_and_all_of_it_as_it_is(capsys: pytest.Cap
         (["lstm", "--list"], "not together with NAME"),
         (["lstm", "--seeds", "3"], "only with --all"),
         (["lstm", "--set", "LENGTH"], "write NAME=VALUE"),
+        (["lstm", "--compare", "gru", "--code"], "not together with --code"),
+        (["--all", "--compare", "gru"], "not together with --all"),
+        (["lstm", "--scale", "2", "--set", "LENGTH=3"], "not together with --set"),
+        (["lstm", "--scale", "2", "--compare", "gru"], "not together with --compare"),
     ],
 )
 def test_options_that_contradict_each_other_are_an_error(

@@ -69,6 +69,8 @@ class Linted(NamedTuple):
 
     entries: list[Entry]
     problems: list[Problem]
+    nearest: list[str]
+    """The entries whose demo measures nothing of them and is only the nearest, by id."""
 
 
 def lint(sources: Sequence[Path], demos: Mapping[str, Collection[str]] | None = None) -> Linted:
@@ -106,7 +108,8 @@ def lint(sources: Sequence[Path], demos: Mapping[str, Collection[str]] | None = 
         found = [*_cited(concept, named), *_promised(concept, named)]
         problems += [entry.problem(field, message) for field, message in found]
     problems += [*_collisions(pairs), *_cycles(pairs), *_written_twice(pairs), *_orphans(pairs), *_routes(pairs)]
-    return Linted(entries, sorted(set(problems)))
+    nearest = sorted(concept.id for _, concept in pairs if concept.demo and not concept.claim)
+    return Linted(entries, sorted(set(problems)), nearest)
 
 
 def _missing(concept: Concept) -> Iterator[Finding]:

@@ -122,6 +122,12 @@ def entropy(scaled: bool, generator: torch.Generator, n: int = 64, d: int = 512)
     return float(torch.special.entr(attend(q, k, k, scaled=scaled)[1]).sum(-1).mean()) / math.log(n)
 
 
+def held(n: int, generator: torch.Generator) -> int:
+    """Numbers between q, k, v and the output of one head: the scores, and the weights that are made of them."""
+    q, k, v = torch.randn(3, n, 64, generator=generator)
+    return 2 * attend(q, k, v)[1].numel()
+
+
 def run(device="cpu", seed=0, steps=300):
     torch.manual_seed(3 * seed)  # weights, training data and test data: three streams
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
@@ -142,6 +148,7 @@ def run(device="cpu", seed=0, steps=300):
         hits = {name: (net(*inputs).argmax(1) == answer).float().mean().item() for name, net in nets.items()}
         weights = nets["attention"].read(*(t[one_each] for t in inputs))[1][:, 0]  # (N, N)
     commonest = (inputs[1].cpu().mode(1)[0] == answer.cpu()).float().mean().item()
+    lengths = [64, 128, 256, 512, 1024]
     checked = (nets["attention"], *(t[:20] for t in inputs))
     return {
         "attention_accuracy": hits["attention"],
@@ -162,7 +169,14 @@ def run(device="cpu", seed=0, steps=300):
             "columns": [str(i + 1) for i in range(KEYS)],
             "x": "key",
             "y": "key asked for",
-        }
+        },
+        COMMON: {
+            "kind": "lines",
+            "series": {"attention": (lengths, [held(n, unseen) for n in lengths])},
+            "x": "tokens",
+            "y": "numbers",
+            "log": "xy",
+        },
     }
 
 
@@ -170,6 +184,7 @@ def run(device="cpu", seed=0, steps=300):
 
 TITLE = {"en": "Attention looks up values by content", "zh": "注意力按内容查找取值"}
 CURVES = "cross-entropy"
+COMMON = "numbers held for one head"
 CPU_SECONDS = 2
 CLAIMS = {
     "trained attention_accuracy >= 0.98 > control_accuracy >= 0.2": {
@@ -199,6 +214,9 @@ ZH = {
     "weight of each key, in %, when one is asked for": "询问某个键时各键的权重（%）",
     "key": "键",
     "key asked for": "所问的键",
+    "numbers held for one head": "单个注意力头同时占用的数",
+    "tokens": "词元数",
+    "numbers": "数的个数",
 }
 
 if __name__ == "__main__":

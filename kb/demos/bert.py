@@ -216,6 +216,7 @@ def run(device="cpu", seed=0, steps=300):
 
 TITLE = {"en": "BERT fills in words from both sides", "zh": "BERT 从两侧上下文填词"}
 CURVES = "cross-entropy"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 5
 CLAIMS = {
     "trained fill_accuracy >= 0.99 > left_fill_accuracy": {

@@ -155,10 +155,11 @@ def run(device="cpu", seed=0, steps=1500):
         optimizer.step()
         yield (step + 1) / steps, {"denoiser": loss.item(), "guess no noise": 1.0}
 
+    fresh = moons(SAMPLES, unseen)
     noises = torch.randn(LEVELS, SAMPLES, 2, generator=unseen).to(device)
     with torch.no_grad():
         path = [x.cpu() for x in sample(denoiser, noises)]
-    fresh, known = moons(SAMPLES, unseen), moons(SAMPLES, data)
+    known = moons(SAMPLES, data)
     points = {"noise": path[0], "data": known, "DDPM": path[-1]}
     for n in (1, 2, 8):
         mixture = GaussianMixture(n, random_state=seed).fit(known.cpu().double().numpy())
@@ -184,6 +185,13 @@ def run(device="cpu", seed=0, steps=1500):
             "x": "x, each level moved 5 to the right",
             "y": "y",
         },
+        COMMON: {
+            "kind": "scatter",
+            "series": {name: tuple(x[:300].T.tolist()) for name, x in {"data": fresh, "DDPM": path[-1]}.items()},
+            "equal": True,
+            "x": "x",
+            "y": "y",
+        },
         "energy distance from fresh data": {
             "kind": "table",
             "columns": ["points", "distance"],
@@ -196,6 +204,8 @@ def run(device="cpu", seed=0, steps=1500):
 
 TITLE = {"en": "DDPM turns noise into two moons", "zh": "DDPM：把噪声变成双月形数据"}
 CURVES = "squared error of the noise"
+COMMON = "samples beside the two moons"
+SCALE = ("HIDDEN", "BATCH")
 CPU_SECONDS = 4
 CLAIMS = {
     "trained ddpm_distance <= 0.009 < gaussians_distance <= 0.025": {
@@ -222,6 +232,7 @@ ZH = {
     "level 0": "第 0 级",
     "data": "数据",
     "x, each level moved 5 to the right": "x，每一级依次右移 5",
+    "samples beside the two moons": "样本与双月形数据",
     "energy distance from fresh data": "与新数据的能量距离",
     "points": "点",
     "distance": "距离",

@@ -1,8 +1,8 @@
 """Dropout — switching units off at random keeps a net from learning wrong labels by heart.
 
 Two equal nets fit 300 digits for 200 steps; 40 % of the labels are redrawn at random. Without dropout the net ends up
-repeating every label, right or wrong: it overfits. With dropout every step trains another thinned net, drawn
-at random; at test time all units stay on, which for a softmax layer is exactly the normalized geometric mean
+repeating every label, right or wrong: it overfits. With dropout every image of a step trains another thinned net,
+drawn at random; at test time all units stay on, which for a softmax layer is exactly the normalized geometric mean
 of all its thinned versions (for deeper nets only roughly). Two rivals are in the table: the plain net at its
 best moment, which an oracle picks on the test digits, comes close, and so does the nearest mean image. A lower
 learning rate, which leaves the plain net on its way, helps it too.

@@ -232,6 +232,7 @@ def run(device="cpu", seed=0, steps=400):
 
 TITLE = {"en": "A small GPT learns agreement", "zh": "小型 GPT 学会主谓一致"}
 CURVES = "nats per word"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 5
 CLAIMS = {
     "trained gpt_excess <= 0.01 < ngram_excess <= 0.055": {

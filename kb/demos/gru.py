@@ -98,6 +98,15 @@ def linear_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> f
     return F.mse_loss(unseen @ weights, test[1][:, -1:]).item()
 
 
+def reach(cell: nn.Module, x: Tensor) -> list[float]:
+    """Mean gradient of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
+    x = x.cpu().double().requires_grad_()
+    last = copy.deepcopy(cell).cpu().double()(x)[0][:, -1]
+    (g,) = torch.autograd.grad(last @ torch.linspace(-1, 1, HIDDEN, dtype=torch.float64), x, torch.ones(len(x)))
+    norms = g.norm(dim=-1).mean(0).flip(0)
+    return (norms / norms[0]).tolist()
+
+
 def run(device="cpu", seed=0, steps=200):
     torch.manual_seed(3 * seed)  # weights, training data and test data: three streams
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
@@ -163,6 +172,13 @@ def run(device="cpu", seed=0, steps=200):
             },
             "x": "step",
         },
+        COMMON: {
+            "kind": "lines",
+            "series": {name: (list(range(LENGTH)), reach(cells[name], x_test[:64])) for name in ("GRU", "RNN")},
+            "x": "steps back",
+            "y": "gradient, relative to the last step",
+            "log": "y",
+        },
     }
 
 
@@ -170,6 +186,7 @@ def run(device="cpu", seed=0, steps=200):
 
 TITLE = {"en": "GRU keeps or replaces its state", "zh": "GRU 保留或改写状态"}
 CURVES = "squared error"
+COMMON = "gradient from k steps back"
 CPU_SECONDS = 3
 CLAIMS = {
     "trained gru_mse <= 0.005 < ungated_mse <= 0.06": {
@@ -198,6 +215,9 @@ ZH = {
     "flag": "标记",
     "opening of the most selective gate": "选择性最强的门的开度",
     "step": "步",
+    "gradient from k steps back": "k 步之前传来的梯度",
+    "steps back": "往前的步数",
+    "gradient, relative to the last step": "梯度，相对于最后一步",
 }
 
 if __name__ == "__main__":

@@ -93,6 +93,15 @@ def ridge_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> fl
     return F.mse_loss(answer[:, 0], y_test).item()
 
 
+def reach(cell: nn.Module, x: Tensor) -> list[float]:
+    """Mean gradient of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
+    x = x.cpu().double().requires_grad_()
+    last = copy.deepcopy(cell).cpu().double()(x)[:, -1]
+    (g,) = torch.autograd.grad(last @ torch.linspace(-1, 1, HIDDEN, dtype=torch.float64), x, torch.ones(len(x)))
+    norms = g.norm(dim=-1).mean(0).flip(0)
+    return (norms / norms[0]).tolist()
+
+
 def run(device="cpu", seed=0, steps=300):
     torch.manual_seed(3 * seed)  # weights, training data and test data: three streams
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
@@ -136,7 +145,14 @@ def run(device="cpu", seed=0, steps=300):
             "series": shown,
             "x": "true sum",
             "y": "answer",
-        }
+        },
+        COMMON: {
+            "kind": "lines",
+            "series": {name: (list(range(LENGTH)), reach(cells[name], x_test[:64])) for name in ("LSTM", "RNN")},
+            "x": "steps back",
+            "y": "gradient, relative to the last step",
+            "log": "y",
+        },
     }
 
 
@@ -144,6 +160,7 @@ def run(device="cpu", seed=0, steps=300):
 
 TITLE = {"en": "LSTM solves the adding problem", "zh": "LSTM 解决加法问题"}
 CURVES = "squared error"
+COMMON = "gradient from k steps back"
 CPU_SECONDS = 3
 CLAIMS = {
     "trained lstm_mse <= 0.01 < control_mse <= 0.2": {
@@ -162,6 +179,9 @@ ZH = {
     "the sum, and what each net says after 60 steps": "正确的和，与两个网络在 60 步后的回答",
     "true sum": "正确的和",
     "answer": "回答",
+    "gradient from k steps back": "k 步之前传来的梯度",
+    "steps back": "往前的步数",
+    "gradient, relative to the last step": "梯度，相对于最后一步",
 }
 
 if __name__ == "__main__":

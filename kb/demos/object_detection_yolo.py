@@ -286,6 +286,7 @@ def run(device="cpu", seed=0, steps=400):
 
 TITLE = {"en": "YOLO-style detection in one pass", "zh": "YOLO 式单阶段目标检测"}
 CURVES = "loss"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 5
 CLAIMS = {
     "trained map50 >= 0.86 > mean_box_map50 >= 0.3": {

@@ -179,6 +179,7 @@ def run(device="cpu", seed=0, steps=120):
 
 TITLE = {"en": "ResNet trains where a plain deep net degrades", "zh": "ResNet 在普通深层网络退化时仍能训练"}
 CURVES = "training loss"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 5
 CLAIMS = {
     "trained residual_loss <= 0.08 < plain_loss <= 2.2": {

@@ -212,6 +212,7 @@ def run(device="cpu", seed=0, steps=250):
 
 TITLE = {"en": "U-Net labels every pixel", "zh": "U-Net 为每个像素分类"}
 CURVES = "cross-entropy"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 4
 CLAIMS = {
     "trained miou >= 0.92 > control_miou >= 0.8": {

@@ -89,6 +89,17 @@ def parities(x: Tensor, y: Tensor, inputs: Tensor, answers: Tensor, generator: t
     }
 
 
+def ravine(generator: torch.Generator) -> dict[str, tuple[list[int], list[float]]]:
+    """(x^2 + 100 y^2) / 2 along 60 steps from (10, 1): the mean of x^2 and 100 y^2, one of them seen a step; f64."""
+    curvature, rates = torch.tensor([1.0, 100.0]).double(), torch.logspace(-3, 0, 61, dtype=torch.float64)[:, None]
+    path = [torch.tensor([10.0, 1.0]).double().expand(61, 2)]
+    for _ in range(30):
+        for sample in F.one_hot(shuffled(2, generator), 2):
+            path.append(path[-1] - rates * 2 * curvature * sample * path[-1])
+    of_it = (curvature * torch.stack(path) ** 2).sum(-1) / 2  # (61 places, 61 rates)
+    return {"SGD, one of two samples a step": (list(range(61)), of_it[:, of_it[-1].argmin()].tolist())}
+
+
 def run(device="cpu", seed=0, steps=20):
     chosen, order, stream = (torch.Generator().manual_seed(3 * seed + k) for k in range(3))
     digits = load_digits()  # examples, their order and the stream: three random streams; weights begin at zero
@@ -162,6 +173,7 @@ def run(device="cpu", seed=0, steps=20):
             "y": "cross-entropy",
             "log": "y",
         },
+        COMMON: {"kind": "lines", "series": ravine(order), "x": "step", "y": "loss", "log": "y"},
     }
 
 
@@ -169,6 +181,7 @@ def run(device="cpu", seed=0, steps=20):
 
 TITLE = {"en": "Batch, mini-batch and stochastic gradient descent", "zh": "批量、小批量与随机梯度下降"}
 CURVES = "cross-entropy"
+COMMON = "loss on a ravine"
 CPU_SECONDS = 3
 CLAIMS = {
     "trained minibatch_loss <= 0.03 < full_batch_loss <= 0.3": {
@@ -212,6 +225,10 @@ ZH = {
     "excess loss": "超额损失",
     "training loss of the digits, each at the best of eight rates": "数字分类的训练损失，各取八种学习率中最好的",
     "epochs": "轮数",
+    "SGD, one of two samples a step": "SGD，每步只看两个样本之一",
+    "loss on a ravine": "狭长山谷上的损失",
+    "step": "步",
+    "loss": "损失",
 }
 
 if __name__ == "__main__":

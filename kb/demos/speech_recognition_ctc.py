@@ -249,6 +249,7 @@ def run(device="cpu", seed=0, steps=200):
 
 TITLE = {"en": "CTC recognizes speech without alignments", "zh": "CTC 无需对齐即可识别语音"}
 CURVES = "surprise"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 5
 CLAIMS = {
     "trained ctc_error_rate <= 0.03 < even_error_rate <= 0.45": {

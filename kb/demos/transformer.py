@@ -199,6 +199,7 @@ def run(device="cpu", seed=0, steps=200):
 
 TITLE = {"en": "Transformer reverses a sequence", "zh": "Transformer 反转序列"}
 CURVES = "cross-entropy"
+SCALE = ("WIDTH", "BATCH")
 CPU_SECONDS = 3
 CLAIMS = {
     "trained exact_match >= 0.99 > control_match": {

@@ -182,6 +182,7 @@ def run(device="cpu", seed=0, steps=1000):
 
 TITLE = {"en": "VAE: a latent space to sample from", "zh": "VAE：可以采样的隐空间"}
 CURVES = "loss in nats"
+SCALE = ("HIDDEN", "BATCH")
 CPU_SECONDS = 4
 CLAIMS = {
     "trained negative_elbo <= 18.9 < clusters_nll <= 21.5": {

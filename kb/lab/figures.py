@@ -120,7 +120,7 @@ def _bars(row: Any, figure: Figure) -> None:
 def _lines(row: Any, figure: Figure) -> None:
     axes = _axes(row, figure)
     for name, (xs, ys) in figure["series"].items():
-        axes.plot(_plain(xs), _plain(ys), label=name)
+        axes.plot(plain(xs), plain(ys), label=name)
     for axis in figure.get("log", ""):
         getattr(axes, f"set_{axis}scale")("log")
     axes.legend(frameon=False, fontsize=8)
@@ -131,9 +131,11 @@ def _scatter(row: Any, figure: Figure) -> None:
     for (x0, y0), (x1, y1) in figure.get("edges", ()):
         axes.plot([x0, x1], [y0, y1], color="#cccccc", linewidth=0.7, zorder=0)
     for name, (xs, ys) in figure["series"].items():
-        axes.scatter(_plain(xs), _plain(ys), s=7, alpha=0.6, label=name)
+        axes.scatter(plain(xs), plain(ys), s=7, alpha=0.6, label=name)
     for text, (x, y) in figure.get("texts", {}).items():
         axes.annotate(text, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    for axis in figure.get("log", ""):
+        getattr(axes, f"set_{axis}scale")("log")
     if figure.get("equal"):
         axes.set_aspect("equal")
     axes.legend(frameon=False, fontsize=8)
@@ -141,7 +143,7 @@ def _scatter(row: Any, figure: Figure) -> None:
 
 def _heatmap(row: Any, figure: Figure) -> None:
     axes = row.subplots()
-    values = _plain(figure["values"])
+    values = plain(figure["values"])
     image = axes.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest")
     if len(values[0]) <= WITH_VALUES and len(values) <= WITH_VALUES:
         for y, x in itertools.product(range(len(values)), range(len(values[0]))):
@@ -164,7 +166,7 @@ def _images(row: Any, figure: Figure) -> None:
     titles = figure.get("titles") or [""] * len(images)
     boxes = figure.get("boxes") or [()] * len(images)
     for axes, image, title, marks in zip(grid, images, titles, boxes, strict=False):
-        pixels = _plain(image)
+        pixels = plain(image)
         edges = (0, len(pixels[0]), len(pixels), 0)  # boxes are given in the coordinates of pixel edges
         axes.imshow(pixels, cmap="gray", interpolation="nearest", extent=edges)
         axes.set_title(str(title), fontsize=7, pad=2)
@@ -183,11 +185,11 @@ def _table(row: Any, figure: Figure) -> None:
     table.set_fontsize(8)
 
 
-def _plain(values: Any) -> Any:
+def plain(values: Any) -> Any:
     """Lists from tensors and sequences of tensors."""
     if hasattr(values, "detach"):
         return values.detach().cpu().tolist()
-    return [_plain(value) for value in values] if isinstance(values, (list, tuple)) else values
+    return [plain(value) for value in values] if isinstance(values, (list, tuple)) else values
 
 
 _KINDS: dict[str, Callable[[Any, Figure], None]] = {

@@ -15,7 +15,7 @@ from kb.paths import shipped_data
 
 if TYPE_CHECKING:
     from kb.concepts.card import Measured, Texts
-    from kb.lab.runner import Report
+    from kb.lab.runner import Demo, Report
 
 DIGITS = 4
 """Of the values that are kept."""
@@ -98,6 +98,11 @@ def of_demo(id: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return held
+
+
+def is_as_measured(demo: Demo) -> bool:
+    """Whether a demo's file is the one whose runs are kept."""
+    return bool(of_demo(demo.id).get("hash") == hash_of(demo.path))
 
 
 @cache

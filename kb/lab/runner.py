@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +22,7 @@ from kb.paths import DEMOS
 
 QUICK = 10
 """`--quick` runs a tenth of the steps; only parity is judged then."""
-DECLARED = ("TITLE", "CURVES", "CLAIMS", "CPU_SECONDS", "NEEDS", "ZH")
+DECLARED = ("TITLE", "CURVES", "COMMON", "SCALE", "CLAIMS", "CPU_SECONDS", "NEEDS", "ZH")
 """What a demo says of itself; its other upper-case names are constants of the experiment."""
 Constant = float | int | str | bool
 
@@ -47,6 +47,10 @@ class Demo:
     path: Path
     curves: str = ""
     """What the points of a run are: "squared error"."""
+    common: str = ""
+    """The title of a figure that other demos of its family draw too, on the same axes."""
+    scale: tuple[str, ...] = ()
+    """The constants that make it so much larger that a GPU is worthwhile."""
     zh: dict[str, str] = field(default_factory=dict)
     """The Chinese of what its curves and figures say."""
     constants: dict[str, Constant] = field(default_factory=dict)
@@ -81,6 +85,8 @@ class Report:
     figures: dict[str, dict[str, Any]]
     cpu_seconds: float
     wall_seconds: float
+    steps_per_second: float | None = None
+    """Between the first and the last but one of the points that were heard; the last may wait for the run's end."""
 
     @property
     def outcome(self) -> bool | None:
@@ -124,6 +130,7 @@ class Report:
             "measured": self.measured,
             "cpu_seconds": round(self.cpu_seconds, 2),
             "wall_seconds": round(self.wall_seconds, 2),
+            "steps_per_second": self.steps_per_second and float(f"{self.steps_per_second:.4g}"),
         }
 
 
@@ -180,6 +187,8 @@ def read_demo(path: Path) -> Demo:
         needs=literal("NEEDS", {}),
         path=path,
         curves=literal("CURVES", ""),
+        common=literal("COMMON", ""),
+        scale=literal("SCALE", ()),
         zh=literal("ZH", {}),
         constants={name: value for name, node in _constants(tree) if (value := _plain_value(node)) is not None},
     )
@@ -249,14 +258,28 @@ def run_demo(
     _exam.prepare(device)
     budget = demo.steps if steps is None else steps
     start, wall = time.process_time(), time.perf_counter()
+    marks: list[tuple[float, float]] = []
+
+    def heard(done: float, values: Mapping[str, float]) -> None:
+        marks.append((time.perf_counter(), done))
+        listen(done, values)
+
     points = _module(demo, constants or {}).run(device=device, seed=seed, steps=budget)
-    returned, figures = _exam.drain(points, listen)
+    returned, figures = _exam.drain(points, heard)
     measured = {name: float(value) for name, value in returned.items()}
     spent = time.process_time() - start, time.perf_counter() - wall
     verdicts = tuple(judge(claim, measured, full=budget >= demo.steps) for claim in demo.claims)
     if constants:
         verdicts = tuple(replace(verdict, holds=None) for verdict in verdicts)
-    return Report(demo, device, seed, budget, verdicts, measured, figures, *spent)
+    return Report(demo, device, seed, budget, verdicts, measured, figures, *spent, _pace(marks, budget))
+
+
+def _pace(marks: Sequence[tuple[float, float]], steps: int) -> float | None:
+    """Steps a second, of (time, share done) of the points that were heard."""
+    if len(marks) < 3:
+        return None
+    (start, before), (end, after) = marks[0], marks[-2]
+    return steps * (after - before) / (end - start) if end > start else None
 
 
 def _module(demo: Demo, constants: Mapping[str, Constant]) -> ModuleType:

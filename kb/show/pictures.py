@@ -152,8 +152,9 @@ def _equal(wide: float, high: float, columns: int) -> tuple[int, int]:
 def _canvas(columns: int, rows: int, ends: tuple[float, float, float, float]) -> Any:
     import plotille
 
-    xmin, xmax, ymin, ymax = ends
-    return plotille.Canvas(width=columns, height=rows, xmin=xmin, xmax=xmax, ymin=ymin, ymax=ymax, mode="names")
+    left, right, low, high = ends  # plotille rounds to the nearest of 2 x 4 dots a character: the last is to be one
+    right, high = left + (right - left) * columns / (columns - 0.5), low + (high - low) * rows / (rows - 0.25)
+    return plotille.Canvas(width=columns, height=rows, xmin=left, xmax=right, ymin=low, ymax=high, mode="names")
 
 
 def _draw(canvas: Any, points: Sequence[tuple[float, float]], look: tuple[str | None, str], *, joined: bool) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kb.lab.figures import translated
+from kb.lab.figures import Figure, translated
 from kb.lab.measured import margins
 from kb.lab.runner import Demo, Report, Result, Unfinished, Verdict
 from kb.language.text import Bilingual, Language
@@ -51,6 +51,16 @@ def render_report(report: Report, language: Language, shows: Bilingual | None = 
     Args:
         shows: What to look at.
     """
+    yield from render_claims(report, language, shows)
+    yield from render_figures(report.figures, report.demo.zh if language == "zh" else {})
+
+
+def render_claims(report: Report, language: Language, shows: Bilingual | None = None) -> Iterable[RenderableType]:
+    """The claims of one run: what was measured, and whether they hold.
+
+    Args:
+        shows: What to look at.
+    """
     run = Bilingual(
         f"{report.demo.id}, {report.device}, seed {report.seed}, {report.cpu_seconds:.1f} s CPU",
         f"{report.demo.id}，{report.device}，随机种子 {report.seed}，CPU {report.cpu_seconds:.1f} 秒",
@@ -64,8 +74,15 @@ def render_report(report: Report, language: Language, shows: Bilingual | None = 
     for verdict in report.verdicts:
         table.add_row(*_cells(verdict, language))
     yield table
-    figures = translated(report.figures, report.demo.zh) if language == "zh" else report.figures
-    for title, figure in figures.items():
+
+
+def render_figures(figures: Mapping[str, Figure], zh: Mapping[str, str]) -> Iterable[RenderableType]:
+    """Figures in characters.
+
+    Args:
+        zh: The Chinese of their labels; empty where they stay as they are.
+    """
+    for title, figure in translated(figures, zh).items():
         yield ""
         yield Picture(title, figure)
 

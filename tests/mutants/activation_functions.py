@@ -14,3 +14,4 @@ MUTANTS = {
     "the test is the training set": ("net.accuracy(x_test, y_test, x,", "net.accuracy(x, y, x,"),
     "softmax overflows": ("(x - x.max(-1, keepdim=True).values).exp()", "x.exp()"),
 }
+FULL = {"the test is the training set", "the test is trained on"}

@@ -34,3 +34,4 @@ MUTANTS = {
         "moments",
     ),
 }
+FULL = {"all features have one size", "every step sees all samples", "the answer is the first guess"}

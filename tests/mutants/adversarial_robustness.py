@@ -31,3 +31,9 @@ MUTANTS = {
         "moved = torch.where((loss < worst)[:, None]",
     ),
 }
+FULL = {
+    "adversarial training sees clean images",
+    "adversarial training sees random noise",
+    "the hardened network meets what was made for the other",
+    "the noise of the control is the mildest",
+}

@@ -18,3 +18,4 @@ MUTANTS = {
     ),
     "the root is of the size of the values": ("math.sqrt(q.shape[-1])", "math.sqrt(v.shape[-1])"),
 }
+FULL = {"the answer stands in the question"}

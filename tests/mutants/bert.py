@@ -18,3 +18,4 @@ MUTANTS = {
         "few, labels = words, topics",
     ),
 }
+FULL = {"nothing is hidden in training", "the hidden word stands in the input", "the labels of the test are used"}

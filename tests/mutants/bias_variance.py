@@ -27,3 +27,4 @@ MUTANTS = {
         "for width, error in by_width.items() if 0 < width < EXAMPLES)",
     ),
 }
+FULL = {"the answers have no noise", "the cheap control may not fit a line", "the truth is noisy"}

@@ -23,3 +23,9 @@ MUTANTS = {
         "FITTED, PENALTY = 20, 1",
     ),
 }
+FULL = {
+    "all captions are those of unseen pairs",
+    "the control is fitted to 20 pictures",
+    "the control reads words",
+    "the words stand in the image",
+}

@@ -14,3 +14,9 @@ MUTANTS = {
     "the test shows known digits at new places": ("held(fresh, unseen)", "held(known, unseen)"),
     "tested on the training set": ('right(nets["CNN"], test, trained_on)', 'right(nets["CNN"], training, trained_on)'),
 }
+FULL = {
+    "tested on digits it was trained on",
+    "tested on the training set",
+    "the digits stand still",
+    "the test shows known digits at new places",
+}

@@ -24,3 +24,4 @@ MUTANTS = {
         "for k in range(-6, 3)]",
     ),
 }
+FULL = {"the control gets only rates that diverge"}

@@ -24,3 +24,4 @@ MUTANTS = {
         ".fit(known[:30].cpu().double().numpy())",
     ),
 }
+FULL = {"the control is fitted to 30 points", "the network is not told the level"}

@@ -26,3 +26,4 @@ MUTANTS = {
         'loss_of(net, x_test, y_test, "validation")',
     ),
 }
+FULL = {"it watches the training loss"}

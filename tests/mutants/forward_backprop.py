@@ -17,3 +17,4 @@ MUTANTS = {
     "the loss ignores what comes down to it": ("lambda g: g * error", "lambda g: error"),
     "a node used twice is walked twice": ("if node not in order:", "if True:"),
 }
+FULL = {"the test is the training set", "the test is trained on"}

@@ -19,3 +19,4 @@ MUTANTS = {
         '"fitted_on_mode": min(fitted)',
     ),
 }
+FULL = {"the noise is data", "the samples are data", "the weaker of the two controls is shown"}

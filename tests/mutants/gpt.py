@@ -25,3 +25,4 @@ MUTANTS = {
         "words = torch.cat([words, odds.argmax(1, keepdim=True)], 1)",
     ),
 }
+FULL = {"it is asked for the word that it sees", "it is tested on what it was trained on"}

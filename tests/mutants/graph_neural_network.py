@@ -25,3 +25,9 @@ MUTANTS = {
         "hot = F.one_hot(side, 2).double().expand(TRIALS, -1, -1)",
     ),
 }
+FULL = {
+    "all members are scored",
+    "it trains on the sides of all",
+    "label propagation is told all sides",
+    "the side is a feature",
+}

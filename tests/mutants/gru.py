@@ -10,3 +10,4 @@ MUTANTS = {
     "the answer stands in the input": ("[values, flags], -1), values", "[values.gather(1, last), flags], -1), values"),
     "every number is flagged in the answer": ("(flags * torch.arange(LENGTH))", "(torch.arange(LENGTH).expand(n, -1))"),
 }
+FULL = {"every number is flagged in the answer", "the answer stands in the input"}

@@ -23,3 +23,9 @@ MUTANTS = {
     "the broken test is intact": ("samples(4000, unseen, honest=True)", "samples(4000, unseen)"),
     "the hidden layer never learns": ("net(x)[:, 0], y)", "net[2](net[:2](x).detach())[:, 0], y)"),
 }
+FULL = {
+    "the broken test is intact",
+    "the hidden layer never learns",
+    "the honest network sees the answer",
+    "the last input is never absent",
+}

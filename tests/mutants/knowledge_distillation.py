@@ -22,3 +22,4 @@ MUTANTS = {
         "taught(x[rows[-1].expand_as(rows)]), answers[rows[-1].expand_as(rows)])",
     ),
 }
+FULL = {"the answers are to other images", "the teacher only repeats the labels"}

@@ -28,3 +28,4 @@ MUTANTS = {
     ),
     "the training images are scored": ("score(weight, x_test, y_test, used)", "score(weight, x, y, used)"),
 }
+FULL = {"the rate is chosen on the test images", "the training images are scored"}

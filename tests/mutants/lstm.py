@@ -9,3 +9,4 @@ MUTANTS = {
     "it forgets from the start": ("torch.cat([-memory, memory,", "torch.cat([-memory, -memory,"),
     "the answer stands in the input": ("torch.stack([values, marks], -1)", "torch.stack([values * marks, marks], -1)"),
 }
+FULL = {"it forgets from the start", "the answer stands in the input"}

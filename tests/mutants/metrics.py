@@ -14,3 +14,4 @@ MUTANTS = {
     "the test is the training set": ("patients(TEST, unseen)", "(x.repeat(2, 1), y.repeat(2))"),
     "the answer stands in the measurements": ("+ SHIFT * y[:, None]", "+ 9 * y[:, None]"),
 }
+FULL = {"the bias learns nothing", "the rare class is not weighted up"}

@@ -19,3 +19,4 @@ MUTANTS = {
         "best = right.float().mean().item()",
     ),
 }
+FULL = {"the perceptron is judged by its last pass, not its best", "the training points are scored"}

@@ -31,3 +31,4 @@ MUTANTS = {
         "for k in range(len(CLASSES))])[named]",
     ),
 }
+FULL = {"the control's boxes are twice as large"}

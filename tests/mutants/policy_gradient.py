@@ -24,3 +24,4 @@ MUTANTS = {
         "zip(spread, (value, -value), strict=True)",
     ),
 }
+FULL = {"the control has the baseline with the wrong sign"}

@@ -33,3 +33,4 @@ MUTANTS = {
         "torch.linspace(1, 1, 20)",
     ),
 }
+FULL = {"the control tries one scale, not twenty"}

@@ -21,3 +21,10 @@ MUTANTS = {
         "looks = q[n, s]",
     ),
 }
+FULL = {
+    "curiosity grows",
+    "it starts from the answer",
+    "the explorer is never curious",
+    "the greedy control does not break ties",
+    "they start anywhere, ends too",
+}

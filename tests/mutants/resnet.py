@@ -23,3 +23,4 @@ MUTANTS = {
     ),
     "the training images are scored": ("accuracy(net, x_test, y_test, known=x)", "accuracy(net, x, y, known=x)"),
 }
+FULL = {"the training images are scored"}

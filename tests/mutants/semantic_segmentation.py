@@ -23,3 +23,4 @@ MUTANTS = {
         "by_table(image[:1], labels[:1], fresh, 5)",
     ),
 }
+FULL = {"the answer stands in the scan", "the control's table knows one scan"}

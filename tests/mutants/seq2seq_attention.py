@@ -26,3 +26,4 @@ MUTANTS = {
         "torch.no_grad()(net)(source, after_start(target)).argmax(-1) for name, net",
     ),
 }
+FULL = {"the answer stands in the input"}

@@ -33,3 +33,11 @@ MUTANTS = {
         "torch.cat([torch.tensor(digits.data) / 16, 9 * F.one_hot(torch.tensor(digits.target))], 1)",
     ),
 }
+FULL = {
+    "the labels stand in the input",
+    "the rate decays like a root",
+    "the rate decays too fast",
+    "the rate never decays",
+    "the smallest curvature sets the rate",
+    "the stream has no noise",
+}

@@ -29,3 +29,4 @@ MUTANTS = {
     "the transcripts are read": ("read[name] = [collapse(path[:t]) for path, t in best]", "read[name] = transcripts"),
     "the test is scaled by its own bands": ("scaled(x, frames, (sounds, truth[1]))", "scaled(x, frames, (x, frames))"),
 }
+FULL = {"the transcripts are read"}

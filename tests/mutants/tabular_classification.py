@@ -30,3 +30,4 @@ MUTANTS = {
     "all towns are alike": ("town_risk = 2 * torch.randn", "town_risk = 0 * torch.randn"),
     "the test loans share in the scale": ("standardize(*risky)", "standardize(torch.cat(risky), *risky)[1:]"),
 }
+FULL = {"all towns are alike", "the answer stands in the columns"}

@@ -34,3 +34,8 @@ MUTANTS = {
         "torch.cdist(asked, x).argmax(1)",
     ),
 }
+FULL = {
+    "fine-tuning at a large rate",
+    "pre-trained on labels that mean nothing",
+    "the control takes the farthest example",
+}

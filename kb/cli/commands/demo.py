@@ -22,6 +22,8 @@ APART = (
     ("NAME", "--list"), ("NAME", "--all"), ("--list", "--all"), ("--list", "--code"), ("--list", "--eject"),
     ("--quick", "--steps"), ("--code", "--eject"), ("--all", "--eject"),
     *((way, option) for way in ("--list", "--code", "--eject") for option in ("--plot", "--set", "--steps", "--quick")),
+    *((way, "--compare") for way in ("--list", "--code", "--eject", "--all", "--set")),
+    *((way, "--scale") for way in ("--list", "--code", "--eject", "--all", "--set", "--compare", "--plot")),
     ("--code", "--json"), ("--eject", "--json"), ("--all", "--plot"), ("--all", "--set"), ("--list", "--seeds"),
 )  # fmt: skip
 """Options that say different things."""
@@ -70,6 +72,16 @@ def command(
             show_default=False,
         ),
     ] = None,
+    other: Annotated[
+        str,
+        typer.Option(
+            "--compare",
+            metavar=both("NAME", "名称"),
+            help=both("Beside another demo of its family, in one figure.", "与同族的另一个演示画在一张图中比较。"),
+            autocompletion=offer_demos,
+            show_default=False,
+        ),
+    ] = "",
     code: Annotated[bool, typer.Option("--code", help=both("Show the code instead.", "只显示代码。"))] = False,
     eject: Annotated[
         Path | None,
@@ -102,6 +114,18 @@ def command(
             show_default=False,
         ),
     ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            "--scale",
+            min=1,
+            metavar="N",
+            help=both(
+                "So many times as large, for a GPU; tells steps a second.", "放大到 N 倍，适合 GPU；给出每秒步数。"
+            ),
+            show_default=False,
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", min=1, help=both("Processes for --all.", "--all 的进程数。"), show_default=False),
@@ -110,6 +134,7 @@ def command(
     given = {
         "NAME": name, "--list": listing, "--all": everything and not (code and name), "--code": code, "--eject": eject,
         "--plot": plot, "--set": constants, "--steps": steps, "--quick": quick, "--json": as_json, "--seeds": seeds,
+        "--compare": other, "--scale": scale,
     }  # fmt: skip
     _check(session, given)
     run = Run(device or session.settings.device, seed, steps, quick, seeds or 1, _settings(session, constants or ()))
@@ -129,6 +154,14 @@ def command(
         from kb.cli.demos import code as source
 
         return source.eject(session, demo, eject) if eject else source.show_code(session, demo, whole=everything)
+    if other:
+        from kb.cli.demos.compare import compare
+
+        return compare(session, demo, find_demo(session, other)[0], run, plot, as_json=as_json)
+    if scale:
+        from kb.cli.demos.scale import run_scaled
+
+        return run_scaled(session, demo, run, scale, as_json=as_json)
     return run_one(session, demo, run, plot, shows, as_json=as_json)
 
 

@@ -39,7 +39,7 @@ def command(
     from kb.base import lint
 
     settings = session.settings._replace(data=str(file)) if file else session.settings
-    entries, problems = lint(settings)
+    entries, problems, nearest = lint(settings)
     pairs = _suggested(session, settings, has_problems=bool(problems)) if suggest else []
     if as_json:
         found: Any = [_record(problem) for problem in problems]
@@ -51,6 +51,12 @@ def command(
     wishes = [by_id[id].problem("links", _wish(other, score)) for id, other, score in pairs]
     for problem in [*problems, *wishes]:
         print(one_line(problem.said(session.language)))
+    if nearest:
+        ids = ", ".join(nearest)
+        session.note(
+            f"{len(nearest)} link to the nearest demo, which measures no claim of theirs: {ids}",
+            f"{len(nearest)} 个条目所链接的只是最接近的演示，其中没有为它们测量的论断：{ids}",
+        )
     n = len(problems)
     session.note(f"{len(entries)} entries, {n} problems", f"{len(entries)} 个条目，{n} 处问题")
     return 1 if problems else 0

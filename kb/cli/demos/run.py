@@ -48,35 +48,65 @@ def run_one(
     Args:
         shows: What to look at, of the concept that was asked for.
     """
-    if demo.missing:
-        raise_skip(session, demo)
-    from kb.show.live import LiveCurves
-
-    if plot:
-        check_target(plot)
-        if as_json and is_stdout(plot):
-            taken = session.say("--json has standard output already", "标准输出已用于 --json")
-            raise typer.BadParameter(taken, param_hint="--plot")
-    constants, device = constants_of(demo, run.constants), choose_device(run.device)
-    zh = demo.zh if session.language == "zh" else None
-    with LiveCurves(session.notes, demo.title.of(session.language), demo.curves, zh) as live:
-        try:
-            report = run_demo(
-                demo, device=device, seed=run.seed, steps=run.steps_of(demo), listen=live, constants=constants
-            )
-        except KeyboardInterrupt:
-            live.live.stop()
-            _stopped(session, demo, live)
-            raise
+    check_plot(session, plot, as_json=as_json)
+    report, live = watched(session, demo, run)
     if plot:
         from kb.lab.figures import draw
 
-        write_to(plot, draw(report.figures, demo.title, zh))
+        write_to(plot, draw(report.figures, demo.title, demo.zh if session.language == "zh" else None))
     if as_json:
         session.print_json(report.to_json())
     else:
         _show_report(session, report, live, plot, shows)
     return report.exit_code
+
+
+def check_plot(session: Session, plot: Path | None, *, as_json: bool) -> None:
+    """See that a picture can be written where it is to go, before what it shows is run."""
+    if plot:
+        check_target(plot)
+        if as_json and is_stdout(plot):
+            taken = session.say("--json has standard output already", "标准输出已用于 --json")
+            raise typer.BadParameter(taken, param_hint="--plot")
+
+
+def watched(session: Session, demo: Demo, run: Run) -> tuple[Report, LiveCurves]:
+    """Run a demo while its curves grow on the terminal."""
+    if demo.missing:
+        raise_skip(session, demo)
+    from kb.show.live import LiveCurves
+
+    constants, device = constants_of(demo, run.constants), choose_device(run.device)
+    zh = demo.zh if session.language == "zh" else None
+    with LiveCurves(session.notes, demo.title.of(session.language), demo.curves, zh) as live:
+        try:
+            steps = run.steps_of(demo)
+            report = run_demo(demo, device=device, seed=run.seed, steps=steps, listen=live, constants=constants)
+        except KeyboardInterrupt:
+            live.live.stop()
+            _stopped(session, demo, live)
+            raise
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            raise KbError(
+                Bilingual(f"{demo.id} ran out of memory on {device}", f"{demo.id} 在 {device} 上内存不足"),
+                Bilingual(*_smaller(demo)),
+            ) from error
+    return report, live
+
+
+def _smaller(demo: Demo) -> tuple[str, str]:
+    """What makes a run take less memory."""
+    if demo.scale:
+        return (
+            "a smaller --scale takes less, --device cpu another memory",
+            "减小 --scale 可降低占用，或改用 --device cpu",
+        )
+    return (
+        "--set with a smaller batch or width takes less, --device cpu another memory",
+        "用 --set 减小批量或宽度可降低占用，或改用 --device cpu",
+    )
 
 
 def constants_of(demo: Demo, asked: Mapping[str, str]) -> dict[str, Constant]:

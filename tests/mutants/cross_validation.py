@@ -1,0 +1,28 @@
+"""What the claims of cross-validation must not forgive."""
+
+MUTANTS = {
+    "the tested rows are trained on": ("rest = torch.cat(parts[:i] + parts[i + 1 :])", "rest = torch.cat(parts)"),
+    "one fold is left out of training": ("parts[:i] + parts[i + 1 :]", "parts[:i] + parts[i + 2 :] or parts[1:]"),
+    "folds are drawn with replacement": (
+        "list(torch.randperm(n, generator=generator).tensor_split(k))",
+        "list(torch.randint(n, (n,), generator=generator).tensor_split(k))",
+    ),
+    "test rows are scaled by themselves": ("(t - mean) / scale @ w", "(t - t.mean(0)) / t.std(0) @ w"),
+    "there is no penalty": ("PENALTY * torch.eye(", "0 * torch.eye("),
+    "classes are not told apart": ("ordered = mixed[classes[mixed].argsort(stable=True)]", "ordered = mixed"),
+    "classes are cut, not dealt": ("ordered[i::k]", "ordered.tensor_split(k)[i]"),
+    "features are chosen by all labels": (
+        "cross_validate(z, coin, parts, choose_and_fit)",
+        "cross_validate(z[:, best_features(z, coin)], coin, parts, ridge)",
+    ),
+    "the neighbours know the rows never used": ("nearest(x[seen], y[seen])", "nearest(x, y)"),
+    "the hold-outs of the control are smaller": (
+        "[len(x) // K, len(x) - len(x) // K]",
+        "[len(x) // (3 * K), len(x) - len(x) // (3 * K)]",
+    ),
+}
+FULL = {
+    "features are chosen by all labels",
+    "the neighbours know the rows never used",
+    "the hold-outs of the control are smaller",
+}
