@@ -1,4 +1,4 @@
-"""Universal approximation — one hidden layer can bend once a neuron: the wider, the closer it comes to any curve.
+"""Universal approximation — one hidden layer can bend once a neuron: the wider, the nearer to a continuous curve.
 
 A net of ReLU neurons (what they sum up passes where it is positive, else 0) is written down, not trained: it meets a
 smooth curve at evenly spaced points and is straight in between, so its error is at most h^2 / 8 max|f''| for points h
@@ -175,7 +175,7 @@ def run(device="cpu", seed=0, steps=600):
 
 # %% what is claimed
 
-TITLE = {"en": "One hidden layer approximates any curve", "zh": "一个隐藏层即可逼近任意曲线"}
+TITLE = {"en": "One hidden layer approximates any continuous curve", "zh": "一个隐藏层即可逼近任意连续曲线"}
 CURVES = "mean squared error"
 CPU_SECONDS = 2
 CLAIMS = {

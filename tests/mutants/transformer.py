@@ -28,3 +28,4 @@ MUTANTS = {
         "torch.no_grad()(n)(fresh, after_start(fresh.flip(1))).argmax(-1) for name, n",
     ),
 }
+FULL = {"it is tested on what it was trained on"}

@@ -23,3 +23,4 @@ MUTANTS = {
         "for _ in range(1):",
     ),
 }
+FULL = {"the control gets one round of EM"}

@@ -22,3 +22,4 @@ MUTANTS = {
         "UNCLIPPED_RATES = (1e-3, 1e-2, 1e-1)",
     ),
 }
+FULL = {"the unclipped control gets rates that are too large"}

@@ -17,3 +17,4 @@ MUTANTS = {
     "the strength is chosen on the training set": ("choice(weights, *validation)", "choice(weights, x, y)"),
     "the strength is chosen on the test": ("choice(weights, *validation)", "choice(weights, *test)"),
 }
+FULL = {"the strength is chosen on the training set"}

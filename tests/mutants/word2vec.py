@@ -16,3 +16,4 @@ MUTANTS = {
         "shuffled = sentences; sentences.flatten()[",
     ),
 }
+FULL = {"a word is paired with itself", "the control's text is not shuffled", "the fourth word of the analogy is told"}

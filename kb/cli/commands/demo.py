@@ -119,7 +119,7 @@ def command(
         typer.Option(
             "--scale",
             min=1,
-            metavar="N",
+            metavar=both("TIMES", "倍数"),
             help=both(
                 "So many times as large, for a GPU; tells steps a second.", "放大到 N 倍，适合 GPU；给出每秒步数。"
             ),
