@@ -66,11 +66,13 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self.end, keys.encode())
 
-    def finish(self, most: float = 60) -> int | None:
-        """Read until the command has ended; its exit code."""
+    def finish(self, most: float = 60) -> int:
+        """Read until the command has ended; its exit code. One that waits (in a pager, say) is a failure."""
         self.wait(lambda: self.process.poll() is not None, most)
         self.read(0.1)
-        return self.process.poll()
+        code = self.process.poll()
+        assert code is not None, f"still running after {most} s: {self.seen[-300:]!r}"
+        return code
 
     def close(self) -> None:
         self.process.kill()

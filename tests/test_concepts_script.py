@@ -26,6 +26,7 @@ def script(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [DATA, SAMPLE], ids=["shipped", "sample"])
 def test_a_file_in_pieces_is_the_file(path: Path) -> None:
     text = path.read_text("utf-8")
@@ -59,6 +60,7 @@ def test_adding_keeps_every_byte_of_the_others(old: list[str], new: list[str], d
     assert list(again.blocks) == sorted({*old, *new})
 
 
+@pytest.mark.slow
 def test_what_is_split_and_added_again_is_the_same_file(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_bytes(DATA.read_bytes())

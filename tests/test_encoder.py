@@ -86,6 +86,7 @@ def test_pieces_are_those_of_the_original_tokenizer() -> None:
     assert {text for pair in PAIRS for text in pair} <= set(kept)
 
 
+@pytest.mark.slow
 def test_a_translation_is_the_nearest_sentence(encoder: OnnxEncoder) -> None:
     english = encoder.encode([pair[0] for pair in PAIRS])
     chinese = encoder.encode([pair[1] for pair in PAIRS])
@@ -230,6 +231,7 @@ def test_torch_alone_says_what_onnx_runtime_says(encoder: OnnxEncoder, lean: Lea
     assert lean.encode([]).shape == (0, 384)
 
 
+@pytest.mark.slow
 def test_torch_alone_imports_no_more_than_torch() -> None:
     code = "from pathlib import Path; from kb.encoder.lean import *; "
     loaded = modules_of(code + f"LeanEncoder(Path({str(FOLDER)!r}), 'cpu').encode(['x'])")

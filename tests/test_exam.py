@@ -355,6 +355,7 @@ def all_of(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         running.kill()
 
 
+@pytest.mark.demo
 def test_a_demo_that_raises_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     demos = tmp_path / "demos"
     small(demos, "good")
@@ -406,6 +407,7 @@ def test_all_demos_pass_where_none_fails_and_something_holds(
     assert all(word in out for word in said)
 
 
+@pytest.mark.demo
 def test_ctrl_c_shows_what_is_done(tmp_path: Path) -> None:
     small(tmp_path / "demos", "quick", "CPU_SECONDS = 1", "CPU_SECONDS = 9")
     small(tmp_path / "demos", "endless", "    for step", "    import time\n    time.sleep(90)\n    for step")

@@ -53,6 +53,7 @@ def test_a_series_that_both_draw_alike_stands_once() -> None:
     assert figure == {"it": {"kind": "lines", "series": series, "x": "step"}}
 
 
+@pytest.mark.demo
 def test_a_larger_form_is_not_judged_and_tells_its_pace(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("diffusion-ddpm", "--scale", "2", "--steps", "4") == 3
     shown = capsys.readouterr().out

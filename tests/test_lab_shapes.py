@@ -150,6 +150,7 @@ def test_a_demo_that_ends_without_its_exam_is_a_defect(demo: Demo, end: str) -> 
         one_file(demo)
 
 
+@pytest.mark.demo
 def test_a_notebook_holds_the_cells_and_passes_its_exam(tmp_path: Path) -> None:
     demo = demo_named("lstm")
     held = nbformat.reads(notebook(demo), as_version=4)

@@ -403,6 +403,7 @@ def test_a_tilde_in_a_variable_is_the_home(tmp_path: Path) -> None:
     assert not (tmp_path / "~").exists()
 
 
+@pytest.mark.demo
 def test_a_picture_on_standard_output_has_it_to_itself(tmp_path: Path) -> None:
     picture = tmp_path / "x.png"
     done = shell(f"echo before > '{picture}'; kb demo forward-backprop --quick --plot /dev/stdout >> '{picture}'")

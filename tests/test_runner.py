@@ -117,6 +117,7 @@ def test_a_run_that_judges_nothing_is_no_pass(monkeypatch: pytest.MonkeyPatch, t
     assert run("short") == 0
 
 
+@pytest.mark.demo
 def test_two_runs_with_one_seed_measure_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     seen = []
     for _ in range(2):
@@ -133,6 +134,7 @@ def test_a_plot_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "cannot write" in capsys.readouterr().err
 
 
+@pytest.mark.demo
 def test_an_ejected_demo_runs_with_torch_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "mine.py"
     assert run("lstm", "--eject", str(target)) == 0

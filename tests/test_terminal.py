@@ -55,6 +55,7 @@ def test_a_short_card_needs_no_pager(tmp_path: Path) -> None:
         assert len(brief.splitlines()) < 24
 
 
+@pytest.mark.demo
 def test_a_running_demo_draws_its_curves_and_leaves_the_cursor_shown(tmp_path: Path) -> None:
     with at_terminal("kb demo loss-functions --quick; echo CODE $?", tmp_path, lines=60) as terminal:
         assert terminal.finish() == 0
@@ -127,7 +128,7 @@ def test_no_table_reaches_past_the_edge(columns: int, last: str, tmp_path: Path,
 def test_colours_are_shown_where_they_are_wanted(
     line: str, world: dict[str, str], coloured: bool, tmp_path: Path
 ) -> None:
-    with at_terminal(line, tmp_path, lines=100, **world) as terminal:
+    with at_terminal(line, tmp_path, lines=1000, **world) as terminal:  # no list is so long that a pager opens
         terminal.finish()
         assert len(terminal.seen) > 50
         assert bool(COLOUR.search(terminal.seen)) == coloured, terminal.seen

@@ -2,7 +2,7 @@
 
 The language is generated: a sentence names three nouns and then their three verbs, all of one of 4 topics; each of
 80 nouns has a verb of its own. Pre-training masks 3 words in 10 at random and asks for them. The control, trained
-alike, sees only what stands to the left. From there every verb can be told, but a noun on average at best once in 18:
+alike, sees only what stands to the left. From there every verb can be told, but a noun at best once in 18 or less:
 so hidden nouns are the test. Then eight labelled sentences teach the topics; the controls are the same network without
 pre-training, and naive Bayes. Next-sentence prediction, the other task of the paper, is left out.
 

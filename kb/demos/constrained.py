@@ -1,13 +1,15 @@
 """Constrained decoding — a mask of the grammar makes every output valid JSON, and bends the model's distribution.
 
 A tiny exact model: a table of the next token given the last two, trained on short JSON records of which each token is
-lost with chance 0.08. The grammar is an automaton: an object of the keys "a" and "b", with numbers or lists of them, in
-at most 14 tokens. Free decoding, the control, is valid as often as its own chance says. The mask forbids at each step
-what cannot become valid in the tokens that are left. Every valid record is enumerated: the mask gives each another
-probability than the model's, given that it is valid; weighting by the chance of a valid ending gives just that one.
+lost with chance 0.08. The grammar is an automaton: an object of the keys "a" and "b", with numbers (1 or 2) or lists of
+them, in at most 14 tokens. Free decoding, the control, is valid as often as its own chance says. The mask forbids at
+each step what cannot become valid in the tokens that are left; one that knows the grammar only, as is usual, is cut off
+now and then. Every valid record is enumerated: the mask gives each another probability than the model's, given that it
+is valid; weighting by the chance of a valid ending gives just that one. How far two distributions are apart is their
+total variation, half the sum of the differences.
 
 Needs:  torch
-Source: B. Willard, R. Louf, Efficient Guided Generation for Large Language Models, arXiv:2307.09702, 2023 (the mask);
+Source: B. Willard, R. Louf, Efficient Guided Generation for Large Language Models, arXiv:2307.09702, 2023 (a mask);
         K. Park et al., Grammar-Aligned Decoding, NeurIPS 2024 (the distortion, and the expected future)
 """
 

@@ -1,16 +1,17 @@
-"""Float formats — in 8 and 4 bits, floats keep small numbers beside outliers that integers lose; blocks save the rest.
+"""Float formats — beside outliers, 8-bit floats keep the small numbers that integers lose; in 4 bits, blocks keep some.
 
-A matrix of activations has normal numbers, and six features of 512 that are a hundred times as large, as in large
-language models. It is rounded to INT8, INT4, FP8 (E4M3, E5M2), FP4 (E2M1), and to blocks with scales of their own:
-MXFP4 (32 numbers, a power of two) and NVFP4 (16 numbers, an E4M3 scale). What is measured is the error of the ordinary
-features, relative to their own size: what an outlier does to the others. The control has one scale for all, or no
-outliers. Rounding is simulated: nothing here says what is faster.
-E5M2 pays with a coarser step for a range that the last experiment needs: numbers that spread over eight decades.
+A matrix of activations has normal numbers, and six features of 512 that are a hundred times as large (Dettmers et al.
+found some that are up to twenty times as large in language models; INT8 loses by less there). It is rounded to INT8,
+INT4, FP8 (E4M3: 4 bits of exponent, 3 of mantissa; E5M2), FP4 (E2M1), and to blocks with scales of their own: MXFP4 (32
+numbers, a power of two) and NVFP4 (16 numbers, an E4M3 scale). What is measured is the error of the ordinary features,
+relative to their own size: what an outlier does to the others. Each is judged beside a rival: integers of as many bits,
+other blocks, one scale for all. E5M2 pays with a coarser step for its range, which numbers that spread over eight
+decades need. Rounding is simulated: nothing here says what is faster.
 
 Needs:  torch
 Source: P. Micikevicius et al., FP8 Formats for Deep Learning, 2022; B. Rouhani et al., Microscaling Data Formats for
         Deep Learning, 2023; T. Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale,
-        NeurIPS 2022 (outlier features)
+        NeurIPS 2022 (outlier features); NVIDIA, Pretraining Large Language Models with NVFP4, 2025
 """
 
 import torch
@@ -30,7 +31,7 @@ def round_to(x: Tensor, mantissa: int, bias: int, largest: float) -> Tensor:
 
 
 def integers(x: Tensor, bits: int) -> Tensor:
-    """The nearest of -(2^(b - 1) - 1) .. 2^(b - 1) - 1: as far apart everywhere."""
+    """The nearest of -(2^(b - 1) - 1) .. 2^(b - 1) - 1, which are equally far apart."""
     top = 2 ** (bits - 1) - 1
     return x.round().clamp(-top, top)
 
@@ -87,7 +88,7 @@ def relative(x: Tensor, name: str) -> Tensor:
 
 
 def nearest(x: Tensor, name: str) -> Tensor:
-    """The same by search in the list of all numbers of the format, as torch decodes them; of two as near, the even."""
+    """The same by search among all numbers of the format, most as torch decodes them; of two as near, the even."""
     codes = torch.arange(0x7C00 if name == "FP16" else 0x7F if name == "E4M3" else 0x7C, dtype=torch.int16)  # finite
     if name == "E2M1":
         known = torch.tensor([0.0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=x.dtype)
@@ -144,7 +145,7 @@ def run(device="cpu", seed=0, steps=20):
     error = {key: (sum(found) / len(found)) ** 0.5 for key, found in losses.items()}
     wide = 10 ** (-DECADES * torch.rand(4000, generator=spread))
     wide = torch.cat([wide, torch.ones(1)]).to(device)
-    sizes = [10 ** (-k / 8) for k in range(8 * DECADES + 1)]
+    sizes = [10 ** (-k / 8) for k in range(8 * DECADES, -1, -1)]
     near = torch.linspace(0.75, 1.25, 200) * torch.tensor(sizes)[:, None]
     near = torch.cat([near.flatten().clamp(max=1), torch.ones(1)]).to(device)
     lines = {
@@ -189,7 +190,7 @@ CLAIMS = {
     "parity e4m3_error <= 0.028 < int8_error <= 0.95": {
         "en": "relative error of the ordinary features in FP8 (E4M3), one scale for the matrix; control: INT8, as many "
         "bits",
-        "zh": "整个矩阵共用一个缩放时，FP8（E4M3）下普通特征的相对误差；对照：位数相同的 INT8",
+        "zh": "整个矩阵共用一个缩放因子时，FP8（E4M3）下普通特征的相对误差；对照：位数相同的 INT8",
     },
     "parity int8_plain_error <= 0.013 < int8_error": {
         "en": "the same in INT8 without outlier features; control: with six of them",
@@ -197,21 +198,22 @@ CLAIMS = {
     },
     "parity nvfp4_error <= 0.42 < mxfp4_error <= 0.6": {
         "en": "the same in NVFP4, a scale for every 16 numbers; control: MXFP4, a scale for every 32",
-        "zh": "NVFP4（每 16 个数一个缩放）的相对误差；对照：MXFP4（每 32 个数一个缩放）",
+        "zh": "NVFP4（每 16 个数一个缩放因子）的相对误差；对照：MXFP4（每 32 个数一个缩放因子）",
     },
     "parity mxfp4_error <= 0.6 < e2m1_error": {
         "en": "the same in MXFP4; control: FP4 (E2M1) with one scale for the matrix",
-        "zh": "MXFP4 的相对误差；对照：整个矩阵共用一个缩放的 FP4（E2M1）",
+        "zh": "MXFP4 的相对误差；对照：整个矩阵共用一个缩放因子的 FP4（E2M1）",
     },
     "parity e5m2_wide_error <= 0.05 < e4m3_wide_error <= 0.38": {
         "en": "mean relative error in E5M2 of numbers that spread over eight decades; control: E4M3",
         "zh": "数值横跨八个数量级时 E5M2 的平均相对误差；对照：E4M3",
     },
     "parity reference_gap <= 1e-10 < swapped_gap": {
-        "en": "largest gap of all formats to a search among all numbers that torch's types hold, blocks one by one, "
-        "as a share of the largest number (f64); control: E5M2 for E4M3, NVFP4 for MXFP4",
-        "zh": "各格式同在 torch 类型的全部取值中逐块搜索最近值所得结果的最大差距，相对于最大的数（f64）；"
-        "对照：以 E5M2 代 E4M3，以 NVFP4 代 MXFP4",
+        "en": "largest gap of all formats to a second way, as a share of the largest number (f64): floats by search "
+        "among all of their format, blocks one by one, integers by floor(x + 1/2); control: E5M2 for E4M3, NVFP4 for "
+        "MXFP4",
+        "zh": "各格式与另一种算法的最大差距，相对于最大的数（f64）：浮点数在该格式的全部取值中搜索最近者，"
+        "分块格式逐块计算，整数用 floor(x + 1/2)；对照：以 E5M2 代 E4M3，以 NVFP4 代 MXFP4",
     },
 }
 ZH = {

@@ -4,6 +4,7 @@ A net of 64-32-10 learns handwritten digits from the same weights and batches in
 graph (the small engine below: define, differentiate, compile, run), functional (torch.func), and NumPy with gradients
 by hand. The engine has both modes: of leaves with a value it computes at once, and each call makes its graph anew; of
 leaves without, it makes a program. Only PyTorch and NumPy are run; the table says which framework is like which style.
+Each kernel is a line of the program, as a compiler would fuse it; torch still runs the operations one by one.
 Controls: PyTorch at a rate one per cent lower, central differences, a trace (the branches that one example took), a
 compiler that merges and fuses nothing, and layers kept in a plain Python list.
 
@@ -250,7 +251,7 @@ def run(device="cpu", seed=0, steps=60):
         ["torch.func", "functional", "grad(f)", "by each call", last["functional"]],
         ["NumPy", "by hand", "by hand", "none", last["NumPy"]],
     ]
-    others = {"PaddlePaddle": 0, "MindSpore": 0, "Theano": 1, "MXNet": 1, "early TensorFlow": 1, "JAX": 2}
+    others = {"PaddlePaddle": 0, "Theano": 1, "MXNet symbols": 1, "early TensorFlow": 1, "JAX": 2, "MindSpore": 2}
     rows += [[name, *rows[like][1:4], "not run"] for name, like in others.items()]
     rows.append(["Caffe", "static graph", "by hand", "once", "not run"])
     return {
@@ -296,9 +297,9 @@ CLAIMS = {
         "zh": "循环次数取决于数据的程序及其梯度与闭式解的最大差距（f64）；对照为用第一个样例追踪得到的静态图",
     },
     "parity kernels <= 27 < plain_kernels": {
-        "en": "kernels of one training step after equal nodes are merged and pointwise chains fused; the control does "
-        "neither",
-        "zh": "合并相同节点、融合逐元素运算后一个训练步的算子数；对照两者都不做",
+        "en": "kernels (lines of the program) of a training step after equal nodes are merged and pointwise chains "
+        "fused into a line; the control does neither",
+        "zh": "合并相同节点、把逐元素运算并入一行后，一个训练步的算子数（程序行数）；对照两者都不做",
     },
     "parity missed_weights <= 0 < missed_in_a_list": {
         "en": "weights that nn.Module does not list when they are attributes; the control keeps them in a plain list",
@@ -327,6 +328,7 @@ ZH = {
     "not run": "未运行",
     "PaddlePaddle": "飞桨",
     "MindSpore": "昇思 MindSpore",
+    "MXNet symbols": "MXNet 符号式",
     "early TensorFlow": "早期 TensorFlow",
 }
 

@@ -3,9 +3,11 @@
 A model of words, not a language model: the assistant carries out the last order in what it takes for instructions.
 Its user asks for a summary; a document holds an attack: an opening ("ignore the above", in one of two wordings), an
 order in one of twelve forms, half of them disguised, and perhaps a forged end mark: 48 attacks, all tried. It
-understands every form, which is an assumption. Defences: a naive Bayes filter trained on known attacks, fixed marks
-around the data, both, and a split of rights: the part that acts never reads the document. A red team tries 16 different
-attacks. The control of the attack is a clean document; a table shows what each defence costs in honest work.
+understands every form, which is an assumption. Defences: a naive Bayes filter (word counts of attacks against those of
+clean documents) that knows one opening and the plain forms, fixed marks around the data, both, and a split of rights:
+the part that acts never reads the document (the part without rights, which would, is not modelled). The filter blocks
+who quotes that opening since one in twenty of its clean documents does (at one in four it hardly would). A red team
+tries 16 random attacks. The attack's control is a clean document; a table shows what each defence costs in honest work.
 
 Needs:  torch, scikit-learn
 Source: K. Greshake et al., Not what you've signed up for, arXiv:2302.12173, 2023 (indirect injection);
@@ -163,7 +165,7 @@ def run(device="cpu", seed=0, steps=20):
         },
         "honest work done, in %": {
             "kind": "table",
-            "columns": ["defence", "clean", "quotes an attack", "mail to act upon"],
+            "columns": ["defence", "clean", "quotes an opening", "mail to act upon"],
             "rows": [[name, *(f"{100 * share:.0f}" for share in row)] for name, row in done.items()],
         },
     }
@@ -188,14 +190,16 @@ CLAIMS = {
     "trained known_blocked >= 0.99 > new_blocked": {
         "en": "attacks that the filter blocks, of the kind that it was trained on; control: a disguised order with an "
         "opening that it has not seen",
-        "zh": "过滤器拦下的训练过的攻击的比例；对照：换了没见过的开场白、又经伪装的指令",
+        "zh": "过滤器对训练时见过的攻击的拦截率；对照：换了没见过的开场白、又经伪装的指令",
     },
     "trained quoting_blocked >= 0.98 > plain_blocked": {
-        "en": "harmless documents blocked because they quote an attack; control: documents that quote none",
-        "zh": "因引用攻击语句而被误拦的无害文档的比例；对照：不引用攻击语句的文档",
+        "en": "harmless documents blocked because they quote the known opening, which few clean documents did in "
+        "training; control: documents that quote none",
+        "zh": "因引用已知开场白而被误拦的无害文档的比例（训练用的干净文档很少引用它）；对照：不引用的文档",
     },
     "trained team_share >= 0.91 > once_share >= 0.11": {
-        "en": "red teams of 16 different attacks, of which one passes filter and fixed marks; control: one attack",
+        "en": "red teams of 16 different attacks, at least one of which passes filter and fixed marks; control: one "
+        "attack",
         "zh": "红队各试 16 种不同攻击，至少一种突破过滤器加固定标记的比例；对照：只试一种",
     },
     "parity team_gap <= 0.01 < once_gap": {
@@ -228,7 +232,7 @@ ZH = {
     "attack": "攻击",
     "honest work done, in %": "正当工作完成的比例（%）",
     "clean": "干净的文档",
-    "quotes an attack": "引用攻击的文档",
+    "quotes an opening": "引用开场白的文档",
     "mail to act upon": "须照办的邮件",
 }
 

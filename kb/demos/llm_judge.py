@@ -1,11 +1,11 @@
 """LLM as a judge — a judge that likes the first and the longer answer misranks models, and more votes do not help.
 
-A simulation, no language model: eight models of known strength answer; a judge prefers one of two answers with chance
-sigmoid(difference in strength + 0.8 if it comes first + 1.0 a unit of extra length): the Bradley-Terry model and two
-biases, all assumed. Some weak models write long answers; the one that is listed first is shown first. Judging in both
-orders takes the first place's advantage away; the length's stays until the fit has terms for both. People, assumed to
-be unbiased, cast a fiftieth of the votes. The control of each remedy is the fit without it. Elo, updated game by game,
-depends on the order of the games; the Bradley-Terry fit does not.
+A simulation, no language model: eight models of known strength answer; a judge prefers the first of two answers with
+chance sigmoid(its lead in strength + 0.8 + 1.0 a unit of extra length): the Bradley-Terry model and two biases, all
+assumed. Some weak models write long answers; the one that is listed first is shown first. Judging in both orders takes
+the first place's advantage away (as would a random order); the length's stays until the fit has terms for both. People,
+assumed to be unbiased, cast a fiftieth of the votes. The control of each remedy is the fit without it. Elo, updated
+game by game, depends on the order of the games; the Bradley-Terry fit does not.
 
 Needs:  torch, scikit-learn
 Source: L. Zheng et al., Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena, NeurIPS 2023 (biases, the swap);
@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-MODELS, FIRST, LONGER, BATCH, SHARE, K = 8, 0.8, 1.0, 2500, 50, 0.1
+MODELS, FIRST, LONGER, BATCH, SHARE, K = 8, 0.8, 1.0, 2500, 50, 0.023
 WORDY = [-0.6, 0.3, -0.3, 0.6, -0.3, 0.6, 0.0, 0.9]  # mean length of each model's answers, the strongest first
 
 # %% the concept
@@ -53,7 +53,7 @@ def bradley_terry(x: Tensor, wins: Tensor, rounds: int = 8) -> Tensor:
 # %% its control
 
 
-def elo(games: Tensor, won: Tensor) -> Tensor:  # after each game: r_a += K (won - expected), and r_b the opposite
+def elo(games: Tensor, won: Tensor) -> Tensor:  # r_a += K (won - expected), r_b the opposite; K: 4 points
     ratings = [0.0] * MODELS
     for (a, b), result in zip(games.tolist(), won.tolist(), strict=True):
         change = K * (result - torch.tensor(ratings[a] - ratings[b]).sigmoid().item())
@@ -179,12 +179,13 @@ CLAIMS = {
         "zh": "两种顺序都评时，对同等回答的偏好与二分之一的差距；对照：只评一种顺序",
     },
     "trained both_error <= 0.51 < one_error <= 0.85": {
-        "en": "error of the Bradley-Terry strengths from both orders; control: as many votes in one order",
-        "zh": "由两种顺序的评判拟合的 Bradley-Terry 实力误差；对照：票数相同，只评一种顺序",
+        "en": "root-mean-square error of the Bradley-Terry strengths from both orders; control: as many votes in one "
+        "order",
+        "zh": "由两种顺序的评判拟合的 Bradley-Terry 实力的均方根误差；对照：票数相同，只评一种顺序",
     },
     "trained terms_error <= 0.04 < both_error <= 0.52": {
         "en": "the same with terms for length and place in the fit; control: without them",
-        "zh": "拟合中加入长度与位置两项后的误差；对照：不加",
+        "zh": "拟合中加入长度与位置两项后的同一误差；对照：不加",
     },
     "trained terms_pairs <= 0 < both_pairs": {
         "en": "pairs of models in the wrong order, with these terms; control: without them",
@@ -192,13 +193,18 @@ CLAIMS = {
     },
     "trained people_error <= 0.2 < both_error": {
         "en": "error from the votes of unbiased people; control: the judge in both orders, with fifty times as many",
-        "zh": "由无偏的人投票所得的误差；对照：票数为五十倍、两种顺序都评的评审",
+        "zh": "由无偏的人投票所得的误差；对照：两种顺序都评的评审，票数为其五十倍",
     },
-    "parity fit_shuffle <= 1e-9 < elo_shuffle": {
+    "trained terms_error <= 0.04 < people_error <= 0.2": {
+        "en": "error from the judge's votes with terms for length and place; control: people's votes, a fiftieth of "
+        "them",
+        "zh": "加入长度与位置两项后评审的误差；对照：人的投票，票数为其五十分之一",
+    },
+    "parity fit_shuffle <= 1e-9 < elo_shuffle <= 0.3": {
         "en": "how far the order of the same 2000 games moves a Bradley-Terry strength; control: an Elo rating",
         "zh": "同样 2000 局换个先后，Bradley-Terry 实力的最大变化；对照：Elo 等级分",
     },
-    "parity fit_gap <= 1e-6 < elo_gap": {
+    "parity fit_gap <= 1e-6 < elo_gap <= 0.3": {
         "en": "gap of strengths and terms to scikit-learn's logistic regression (f64); the control is Elo",
         "zh": "实力与各修正项同 scikit-learn 逻辑回归的差距（f64）；对照是 Elo",
     },

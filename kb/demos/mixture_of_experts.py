@@ -1,9 +1,9 @@
 """Mixture of experts — a gate sends each input to one of eight experts: a large net at the cost of a small one.
 
-Inputs come from eight clusters, each with a linear map of its own to the answer. Eight small networks share the work:
-a gate, trained with them, picks one for every input, and only that one is computed. The rivals cost as many
-multiplications or more: one dense network, and the same experts behind a gate that is not trained. A loss for uneven
-shares keeps all experts at work; without it fewer share the work. The table has a dense network as large as all
+Inputs come from eight clusters, each with a map of its own to the answer, linear from its centre. Eight small networks
+share the work: a gate, trained with them, picks one for every input, and only that one is computed. The rivals cost as
+many multiplications or more: one dense network, and the same experts behind a gate that is not trained. A loss for
+uneven shares keeps all experts at work; without it fewer share the work. The table has a dense network as wide as all
 experts together, which multiplies several times as much.
 
 Needs:  torch
@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 INPUTS, OUTPUTS, CLUSTERS, RADIUS, BATCH = 8, 4, 8, 6.0, 256
 EXPERTS, WIDTH, BALANCE = 8, 16, 0.5
-RATES = {"experts": 5e-2, "no balance loss": 5e-2, "untrained gate": 5e-2, "dense": 5e-2, "dense, large": 5e-2}
+RATES = {"experts": 5e-2, "no balance loss": 5e-2, "untrained gate": 5e-2, "dense": 1e-1, "dense, large": 5e-2}
 
 # %% the concept
 
@@ -75,7 +75,7 @@ def at_work(shares: Tensor) -> float:
 
 
 def cost(net: nn.Module, x: Tensor) -> float:
-    """Multiplications an input, as torch counts them."""
+    """Multiplications an input, as torch counts them: those of the layers."""
     with FlopCounterMode(display=False) as counter:
         copy.deepcopy(net).cpu()(x.cpu())
     return counter.get_total_flops() / 2 / len(x)
@@ -182,9 +182,9 @@ CLAIMS = {
         "zh": "测试输入上工作的专家数：各专家份额之熵的指数，份额均等时为 8；对照：训练时不加均衡损失",
     },
     "parity experts_cost <= 1 < large_cost": {
-        "en": "multiplications an input of all experts and the gate, counted, over those of the dense network; "
-        "control: a dense network of the width of all experts together",
-        "zh": "专家与门控每个输入的乘法次数（实际计数）与稠密网络之比；对照：与全部专家等宽的稠密网络",
+        "en": "multiplications an input in the layers of gate and experts, counted as they run, over those of the "
+        "dense network; control: a dense network of the width of all experts together",
+        "zh": "门控与专家各层每个输入的乘法次数（运行时计数）与稠密网络之比；对照：与全部专家等宽的稠密网络",
     },
     "parity masked_gap <= 1e-10 < unweighted_gap": {
         "en": "largest gap to computing all experts and masking, in answers, balance loss and gradients (f64); "

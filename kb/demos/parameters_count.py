@@ -1,16 +1,18 @@
 """Counting parameters — a net's plan alone says how many numbers it learns, multiplies, stores and caches.
 
-Layer widths, kernel sizes and numbers of experts are hyperparameters: somebody chose them. What is learned follows by
-formula, without building the net. The formulas are checked against PyTorch's own layers on narrow copies (its counter
-of operations included) and against published counts. Controls: kernels without biases and normalization, two
-operations per weight, GPT-2's rules 12 L d^2 + V d and 2 L d, and experts that all work. Language models are counted
-by their matrices, without the scores, which grow with the context; gpt-oss keeps 128 tokens only in half its layers,
-which is not subtracted here.
+Layer widths, kernel sizes and numbers of experts (small nets side by side, of which each token uses a few) are
+hyperparameters: somebody chose them. How many numbers are learned follows by formula, without building the net. The
+formulas are checked against PyTorch's own layers on narrow copies (its counter of operations included) and against
+published counts. Controls: kernels without biases and normalization, one product or two operations per parameter,
+GPT-2's rules 12 L d^2 + V d and 2 L d (L layers of width d, V tokens), and experts that all work. Language models are
+counted by their matrices, without the attention scores, which grow with the context. The table takes 16 bits a number
+and attention to all 32k tokens, though gpt-oss and DeepSeek-V3 are published in fewer bits, GPT-2 and Gemma-2B read
+fewer tokens, and half the layers of gpt-oss keep only 128 of them. LeNet-5 has all its maps connected here.
 
 Needs:  torch
 Source: published configurations; K. He et al., Deep Residual Learning for Image Recognition, CVPR 2016; M. Tan,
         Q. Le, EfficientNet, ICML 2019; DeepSeek-AI, DeepSeek-V3 Technical Report, 2024; torchvision's table of
-        models (the counts of the five larger image nets)
+        models (the counts of the five larger image nets, AlexNet as it is built there)
 """
 
 import math
@@ -143,6 +145,7 @@ def image_nets() -> dict[str, list[Layer]]:
 
 PUBLISHED = {"AlexNet": 61100840, "VGG-16": 138357544, "ResNet-18": 11689512, "DenseNet-121": 7978856}
 PUBLISHED |= {"EfficientNet-B0": 5288548}
+PRODUCTS = {"AlexNet": 0.71, "VGG-16": 15.47, "ResNet-18": 1.81, "DenseNet-121": 2.83, "EfficientNet-B0": 0.39}  # 1e9
 MODELS = {  # billions as published, and the configuration
     "GPT-2": (0.1244, Config(12, 768, 12, 12, 64, 3072, 50257, matrices=2, tied=True, positions=1024)),
     "Gemma-2B": (2.506, Config(18, 2048, 8, 1, 256, 16384, 256000, tied=True)),
@@ -242,6 +245,8 @@ def run(device="cpu", seed=0, steps=10):
             saw("two_a_weight", 2 * counted, done)
         all_of, work = (sum(getattr(layer, of)() for layer in net) for of in ("parameters", "operations"))
         saw("count", all_of, PUBLISHED.get(name, all_of))
+        saw("products", work / 2e9, PRODUCTS.get(name, work / 2e9))
+        saw("one_a_weight", all_of / 1e9, PRODUCTS.get(name, all_of / 1e9))
         sizes[name] = ([math.log10(all_of)], [math.log10(work)])
         yield (i + 1) / (len(nets) + len(MODELS)), {"image nets": all_of / 1e9}
     for i, (name, (published, c)) in enumerate(MODELS.items()):
@@ -258,7 +263,7 @@ def run(device="cpu", seed=0, steps=10):
         held = f"{2 * c.total() / 1e9:.1f} + {2 * c.cached() * CONTEXT / 1e9:.1f}"
         rows.append([name, f"{c.total() / 1e9:.2f}", f"{c.active() / 1e9:.2f}", f"{2 * c.cached() / 1024:.0f}", held])
         yield (len(nets) + i + 1) / (len(nets) + len(MODELS)), {"language models": c.total() / 1e9}
-    rows.append(["GPT-5, Gemini, Doubao", *["not published"] * 4])
+    rows.append(["GPT-5 and Gemini 2.5 Pro", *["not published"] * 4])
     return {f"{name}_gap": gap for name, gap in gaps.items()}, {
         "image nets: parameters and operations, powers of ten": {
             "kind": "scatter",
@@ -268,7 +273,7 @@ def run(device="cpu", seed=0, steps=10):
         },
         "language models from their configurations": {
             "kind": "table",
-            "columns": ["model", "parameters, 1e9", "active", "KiB per token", "GB: weights + 32k cache"],
+            "columns": ["model", "parameters, 1e9", "active", "cached KiB per token", "16-bit GB: weights + 32k cache"],
             "rows": rows,
         },
     }
@@ -283,13 +288,20 @@ CLAIMS = {
     "parity count_gap <= 0 < kernels_gap": {
         "en": "relative gap of the parameters of six image nets to nn.Conv2d and BatchNorm2d (each layer, narrowed) "
         "and to torchvision's counts of five (full size); the control counts kernels alone",
-        "zh": "六个图像网络的参数量与 nn.Conv2d、BatchNorm2d（逐层、变窄）及 torchvision 公布的五个（原尺寸）的"
-        "相对差距；对照只数卷积核",
+        "zh": "六个图像网络的参数量同 nn.Conv2d 与 BatchNorm2d（逐层比较，通道数缩小）及 torchvision "
+        "公布值（其中五个，原尺寸）的相对差距；对照只数卷积核",
     },
     "parity operations_gap <= 0 < two_a_weight_gap": {
-        "en": "relative gap of a layer's operations to PyTorch's counter; the control takes two for each weight, "
-        "though a kernel is used at every place",
-        "zh": "每层运算量与 PyTorch 计数器的相对差距；对照按每个参数两次运算计，而卷积核在每个位置都要用一遍",
+        "en": "relative gap of a layer's operations (narrowed) to PyTorch's counter; the control takes two for each "
+        "parameter, though a kernel is used at every place",
+        "zh": "每层（通道数缩小）的运算量与 PyTorch 计数器的相对差距；对照按每个参数两次运算计，"
+        "而卷积核在每个位置都要用一遍",
+    },
+    "parity products_gap <= 0.012 < one_a_weight_gap": {
+        "en": "largest relative gap of the products per image of five image nets (full size) to torchvision's table, "
+        "which is rounded to 1e7; the control takes one for each parameter",
+        "zh": "五个图像网络（原尺寸）每张图像的乘法次数与 torchvision 公布值（精确到 1e7）的最大相对差距；"
+        "对照按每个参数一次计",
     },
     "parity published_gap <= 0.0015 < rule_gap": {
         "en": "largest relative gap of the totals of seven language models to the published ones; the control is "
@@ -299,8 +311,8 @@ CLAIMS = {
     "parity model_gap <= 0 < all_experts_gap": {
         "en": "relative gap of total and active parameters to the weights of narrow copies and to half the operations "
         "that PyTorch counts for one token; in the control all experts work",
-        "zh": "总参数量与激活参数量同缩小副本的权重数、"
-        "以及处理一个词元的实测运算量之半的相对差距；对照让所有专家都参与",
+        "zh": "总参数量、激活参数量分别同缩小副本的权重数、"
+        "PyTorch 统计的单个词元运算量之半的相对差距；对照让所有专家都参与",
     },
     "parity cache_gap <= 0 < wide_cache_gap": {
         "en": "relative gap of the numbers cached for one token to what the narrow copies return; the control is "
@@ -319,9 +331,9 @@ ZH = {
     "model": "模型",
     "parameters, 1e9": "参数（十亿）",
     "active": "激活",
-    "KiB per token": "每词元 KiB",
-    "GB: weights + 32k cache": "权重 + 32k 缓存 GB",
-    "GPT-5, Gemini, Doubao": "GPT-5、Gemini、豆包",
+    "cached KiB per token": "每词元缓存 KiB",
+    "16-bit GB: weights + 32k cache": "16 位时 GB：权重 + 32k 缓存",
+    "GPT-5 and Gemini 2.5 Pro": "GPT-5 与 Gemini 2.5 Pro",
     "not published": "未公布",
 }
 

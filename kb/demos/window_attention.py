@@ -187,9 +187,9 @@ def run(device="cpu", seed=0, steps=160):
     inputs = {n: [torch.randn(n, HEAD, generator=unseen) for _ in range(3)] for n in lengths}
     counts = {name: [held(method, inputs[n]) for n in lengths] for name, method in methods.items()}
     return {
-        "window_gap": gap(windowed, band, unseen),
+        "window_gap": gap(nets["sliding window"].attend, band, unseen),
         "wider_gap": gap(lambda *qkv: windowed(*qkv, width=WINDOW + 1), band, unseen),
-        "sparse_gap": gap(sparse, best_keys, unseen),
+        "sparse_gap": gap(nets["top-k"].attend, best_keys, unseen),
         "one_more_gap": gap(lambda *qkv: sparse(*qkv, keep=KEEP + 1), best_keys, unseen),
         "reach_gap": abs(reach(nets["sliding window"], x[:8]) - limit),
         "full_reach_gap": abs(reach(nets["attention"], x[:8]) - limit),

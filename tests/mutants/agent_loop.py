@@ -15,9 +15,10 @@ MUTANTS = {
         "(t.to(device) for t in encode(asked))",
         "(t.to(device) for t in encode(solved[: len(asked)]))",
     ),
+    "the network learns nothing": ("loss.backward()", "(0 * loss).backward()"),
     "the network sees the answer": (
         "x, y = (t.to(device) for t in encode(solved))",
         "x, y = (t.to(device) for t in encode(asked * 4))",
     ),
 }
-FULL = {"the asked questions were solved before", "the network sees the answer"}
+FULL = {"the asked questions were solved before", "the network learns nothing", "the network sees the answer"}

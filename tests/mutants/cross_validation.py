@@ -16,13 +16,20 @@ MUTANTS = {
         "cross_validate(z[:, best_features(z, coin)], coin, parts, ridge)",
     ),
     "the neighbours know the rows never used": ("nearest(x[seen], y[seen])", "nearest(x, y)"),
+    "it is one split again and again": (
+        "for part in folds(n, K, splits)]",
+        "for part in folds(n, K, torch.Generator().manual_seed(1))]",
+    ),
+    "the hold-outs of the control know all rows": ("fit(x[train], y[train])(x[test])", "fit(x, y)(x[test])"),
     "the hold-outs of the control are smaller": (
-        "[len(x) // K, len(x) - len(x) // K]",
-        "[len(x) // (3 * K), len(x) - len(x) // (3 * K)]",
+        "[len(x) // HELD, len(x) - len(x) // HELD]",
+        "[len(x) // (3 * HELD), len(x) - len(x) // (3 * HELD)]",
     ),
 }
 FULL = {
     "features are chosen by all labels",
     "the neighbours know the rows never used",
+    "it is one split again and again",
+    "the hold-outs of the control know all rows",
     "the hold-outs of the control are smaller",
 }

@@ -13,6 +13,7 @@ MUTANTS = {
     "margins for probabilities": ("((w @ x.T).sigmoid() - y)", "((w @ x.T) - y)"),
     "the network steps too seldom": ("NETWORK_RATES = (0.03, 0.1, 0.3, 1, 3, 10, 30)", "NETWORK_RATES = (1e-5,)"),
     "an example is left out": ("rate, slice(None))", "rate, slice(0, 568))"),
+    "twenty starts are one": ("w = begin.to(device)", "w = begin[:1].expand(STARTS, -1).to(device)"),
     "the network learns what is no XOR": ("torch.tensor([0.0, 1, 1, 0])", "torch.tensor([0.0, 0, 1, 1])"),
 }
-FULL = {"the network steps too seldom", "the network learns what is no XOR"}
+FULL = {"the network learns what is no XOR", "the network steps too seldom", "twenty starts are one"}

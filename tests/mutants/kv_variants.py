@@ -57,5 +57,9 @@ MUTANTS = {
         "which, rows = torch.randint(PAIRS,",
         "which, rows = torch.randint(1,",
     ),
+    "what is read was never in eight bits": (
+        '"MHA, 8 bits": [unpack(t) for t in packed]',
+        '"MHA, 8 bits": caches["MHA"]',
+    ),
 }
 FULL = {"one head of MHA is weak", "the latent takes the weakest directions", "the whole dictionary is one pair"}

@@ -20,9 +20,12 @@ MUTANTS = {
     "the fit sees who is stronger": ("draws[0] < p, draws[1] < p", "draws[0] < p, edge > 0"),
     "the judge has no bias for length": ("+ longer * extra).sigmoid()", "+ 0 * longer * extra).sigmoid()"),
     "people are biased too": ("more, 0.0, 0.0)", "more, FIRST, LONGER)"),
+    "people vote as often as the judge": ("2 * BATCH // SHARE", "2 * BATCH"),
+    "Elo forgets the loser": ("ratings[b] -= change", "ratings[b] -= 0 * change"),
     "Elo never updates": ("change = K * (", "change = 0 * ("),
 }
 FULL = {
+    "people vote as often as the judge",
     "winner and loser are exchanged",
     "the fit sees who is stronger",
     "the judge has no bias for length",

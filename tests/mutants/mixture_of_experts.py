@@ -23,7 +23,7 @@ MUTANTS = {
         "return centres[cluster] + place, (place",
         "return centres[cluster] + 0 * place, (0 * place",
     ),
-    "the dense rival has a hundredth of the rate": ('"dense": 5e-2,', '"dense": 5e-4,'),
+    "the dense rival has a hundredth of the rate": ('"dense": 1e-1,', '"dense": 1e-3,'),
 }
 
 FULL = {"test inputs are told their answer", "the dense rival has a hundredth of the rate"}

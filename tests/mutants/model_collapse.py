@@ -17,6 +17,14 @@ MUTANTS = {
     ),
     "replacing keeps some real data": ("else 0\n    return torch.cat", "else 1\n    return torch.cat"),
     "a fifth real is replaced too": ("share = REAL if", "share = 0 if"),
+    "a fifth of real words is all real": (
+        "draw(p, TOKENS - real, generator) + draw",
+        "draw(source, TOKENS - real, generator) + draw",
+    ),
+    "what accumulates is real": (
+        "next_data(way, data[way], new, fresh)",
+        'next_data(way, data[way], fresh if way == "accumulate" else new, fresh)',
+    ),
     "the real data are forgotten": ("return torch.cat([old, new], 1)", "return torch.cat([new, new], 1)"),
     "the counts are not kept": ("return old + said", "return said + said"),
     "half as many tokens are counted": (
@@ -25,6 +33,7 @@ MUTANTS = {
     ),
 }
 FULL = {
+    "what accumulates is real",
     "samples ignore the fitted mean",
     "replacing keeps some real data",
     "a fifth real is replaced too",

@@ -18,6 +18,7 @@ MUTANTS = {
     "all experts count as active": ("return self.weights(self.used)", "return self.weights(self.experts)"),
     "the shortcuts of ResNet are missing": ("* (step - 1)", "* 0"),
     "DenseNet forgets the layers before": ("            c += 32", "            c += 31"),
+    "the last maps of ResNet are not halved": ("(256, 512, 14, 2)", "(256, 512, 28, 2)"),
     "squeeze and excite shrinks what was widened": (
         "Layer(wide, c // 4), Layer(c // 4, wide)",
         "Layer(wide, wide // 4), Layer(wide // 4, wide)",

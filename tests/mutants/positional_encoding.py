@@ -5,6 +5,10 @@ MUTANTS = {
         "torch.stack([angles(n, d).sin(), angles(n, d).cos()], -1)",
         "torch.stack([angles(n, d).cos(), angles(n, d).sin()], -1)",
     ),
+    "the angles fall too slowly": (
+        "return torch.arange(n)[:, None] * 10000 **",
+        "return torch.arange(n)[:, None] * 100 **",
+    ),
     "the rotation stretches": ("[a * cos - b * sin, a * sin + b * cos]", "[a * cos + b * sin, a * sin + b * cos]"),
     "halves are paired, not neighbours": ("a, b = x[..., ::2], x[..., 1::2]", "a, b = x.chunk(2, -1)"),
     "only the query is turned": ("q, k = rotate(q), rotate(k)", "q, k = rotate(q), k"),

@@ -49,5 +49,9 @@ MUTANTS = {
         "limit = LAYERS * (WINDOW - 1)",
         'limit = LAYERS * (WINDOW - 1)\n    hits["sliding window"] = hits["sliding window"] * 0',
     ),
+    "the net of top-k reads all keys": (
+        '"top-k": sparse}',
+        '"top-k": full}',
+    ),
 }
 FULL = {"the answer stands in the question", "the window's net guesses at random"}
