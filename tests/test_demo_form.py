@@ -46,6 +46,7 @@ COMMON = {
     "gradient from k steps back": ("lines", "steps back", "gradient, relative to the last step", "y"),
     "samples beside the two moons": ("scatter", "x", "y", ""),
     "numbers held for one head": ("lines", "tokens", "numbers", "xy"),
+    "change of a row's output over batch size": ("lines", "images in the batch", "change, relative to the output", "x"),
 }
 """What the figures that families of demos draw in common are like: kind, axes, logarithms."""
 

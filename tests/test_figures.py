@@ -89,16 +89,26 @@ def test_labels_are_said_in_chinese_where_they_are_known() -> None:
         "map": {"kind": "heatmap", "values": [[1, 2]], "columns": ["cat", "dog"], "rows": ["cat"]},
         "numbers": {"kind": "table", "columns": ["net"], "rows": [["cat", 1.5]]},
         "all": {"kind": "bars", "values": {"net": 1}},
+        "seen": {
+            "kind": "images",
+            "images": [[[0.5]]],
+            "titles": ["cat"],
+            "boxes": [[(0, 0, 1, 1, "dog"), (0, 0, 1, 1, "cat")]],
+        },
+        "places": {"kind": "scatter", "series": {}, "texts": {"cat": (0, 1), "dog": (1, 1)}},
     }
     zh = {"errors": "误差", "net": "网络", "step": "步", "cat": "猫", "error": "误差值", "all": "全部"}
     said = translated(given, zh)
-    assert list(said) == ["误差", "map", "numbers", "全部"]
+    assert list(said) == ["误差", "map", "numbers", "全部", "seen", "places"]
     assert said["误差"] == {
         "kind": "lines", "series": {"网络": ([0], [1]), "other": ([0], [2])}, "x": "步", "y": "误差值"
     }  # fmt: skip
     assert said["map"] == {"kind": "heatmap", "values": [[1, 2]], "columns": ["猫", "dog"], "rows": ["猫"]}
     assert said["numbers"] == {"kind": "table", "columns": ["网络"], "rows": [["猫", 1.5]]}
     assert said["全部"]["values"] == {"网络": 1}
+    assert said["seen"]["titles"] == ["猫"]
+    assert said["seen"]["boxes"] == [[[0, 0, 1, 1, "dog"], [0, 0, 1, 1, "猫"]]]
+    assert said["places"]["texts"] == {"猫": (0, 1), "dog": (1, 1)}
 
 
 def test_a_picture_is_chinese_only_where_a_font_has_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,18 @@ def gap_to_torch(net: nn.Module, x: Tensor, momentum: float) -> float:
     return max(gaps)
 
 
+@torch.no_grad()
+def by_neighbours(net: nn.Module, x: Tensor, size: int, training: bool, generator: torch.Generator) -> float:
+    """Change of an image's logits when the rest of its batch is drawn anew, as a share; over 16 images, f64."""
+    net, x = copy.deepcopy(net).cpu().double().train(training), x.cpu().double()
+    pairs = []
+    for i in range(16):
+        both = [torch.cat([x[i : i + 1], x[torch.randperm(len(x), generator=generator)[: size - 1]]]) for _ in (0, 1)]
+        pairs.append(torch.stack([net(batch)[0] for batch in both]))
+    before, after = torch.stack(pairs, 1)
+    return float((after - before).norm() / before.norm())
+
+
 def shared(rows: Tensor, others: Tensor) -> int:
     """How many of some images are among others."""
     return len(set(map(tuple, rows.tolist())) & set(map(tuple, others.tolist())))
@@ -122,11 +134,15 @@ def run(device="cpu", seed=0, steps=150):
 
     deep = nets["BN", RATES[-1]]
     by_rate = {name: [accuracy(nets[name, rate]) for rate in RATES] for name in ("BN", "plain")}
+    sizes, modes = [2, 4, 8, 16, 32, 64, 128], {"BN, in training": True, "BN, in use": False}
+    changes = {name: [by_neighbours(deep, x_test, n, mode, batches) for n in sizes] for name, mode in modes.items()}
     gaps = [gap_to_torch(deep, x[:BATCH], momentum) for momentum in (0.1, 0.2)]
     return {
         "bn_accuracy": by_rate["BN"][-1],
         "plain_accuracy": by_rate["plain"][-1],
         "plain_small_accuracy": max(by_rate["plain"][:-1]),
+        "use_change": max(changes["BN, in use"]),
+        "training_change": min(changes["BN, in training"]),
         "eval_accuracy": accuracy(deep, by_class=True),
         "train_mode_accuracy": accuracy(deep, train_mode=True, by_class=True),
         "net_gap": gaps[0],
@@ -141,6 +157,13 @@ def run(device="cpu", seed=0, steps=150):
             "y": "test accuracy",
             "log": "x",
         },
+        COMMON: {
+            "kind": "lines",
+            "series": {name: (sizes, held) for name, held in changes.items()},
+            "x": "images in the batch",
+            "y": "change, relative to the output",
+            "log": "x",
+        },
     }
 
 
@@ -148,6 +171,7 @@ def run(device="cpu", seed=0, steps=150):
 
 TITLE = {"en": "Batch normalization permits large learning rates", "zh": "批归一化与它所允许的大学习率"}
 CURVES = "test accuracy"
+COMMON = "change of a row's output over batch size"
 CPU_SECONDS = 4
 CLAIMS = {
     "trained bn_accuracy >= 0.93 > plain_accuracy": {
@@ -166,6 +190,12 @@ CLAIMS = {
         "en": "trained net against one of nn.BatchNorm1d: outputs, gradients, averages (f64); control: momentum 0.2",
         "zh": "训练好的网络与换用 nn.BatchNorm1d 的同一网络在输出、梯度和滑动平均上的差距（f64）；对照的动量为 0.2",
     },
+    "parity use_change <= 1e-10 < training_change": {
+        "en": "largest change of images' outputs when the rest of the batch is drawn anew, all sizes, eval mode, "
+        "relative (f64); control: train mode, at the size where it is smallest",
+        "zh": "评估模式下重新抽取同批的其余图像后输出的最大相对变化（各种批大小，f64）；"
+        "对照：训练模式下变化最小的批大小",
+    },
     "parity shared_images <= 0 < own_images": {
         "en": "test images that are among the training images; the control counts those among the test images",
         "zh": "同时出现在训练集中的测试图像数；对照数的是测试集自身中的图像",
@@ -178,6 +208,11 @@ ZH = {
     "plain": "普通网络",
     "test accuracy by learning rate": "测试准确率随学习率的变化",
     "learning rate": "学习率",
+    "change of a row's output over batch size": "重新抽取同批图像后输出的变化（按批大小）",
+    "images in the batch": "批中的图像数",
+    "change, relative to the output": "相对于输出的变化",
+    "BN, in training": "BN，训练时",
+    "BN, in use": "BN，推理时",
 }
 
 if __name__ == "__main__":

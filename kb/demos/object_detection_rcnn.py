@@ -411,6 +411,9 @@ ZH = {
     "above: proposed boxes; below: what the second look makes of them": "上：第一阶段的候选框；下：第二阶段的结果",
     "first look": "第一阶段",
     "second look": "第二阶段",
+    "rectangle": "矩形",
+    "ellipse": "椭圆",
+    "triangle": "三角形",
 }
 
 if __name__ == "__main__":

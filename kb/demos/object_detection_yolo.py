@@ -326,6 +326,9 @@ CLAIMS = {
 ZH = {
     "loss": "损失",
     "what is reported on fresh scenes, and how many objects there are": "在新场景上报告的物体（报告数 / 实有数）",
+    "rectangle": "矩形",
+    "ellipse": "椭圆",
+    "triangle": "三角形",
 }
 
 if __name__ == "__main__":

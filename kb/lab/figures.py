@@ -44,10 +44,10 @@ def translated(figures: Mapping[str, Figure], zh: Mapping[str, str]) -> dict[str
 def _said(key: str, held: Any, zh: Mapping[str, str]) -> Any:
     if key in ("x", "y"):
         return zh.get(held, held)
-    if key in ("series", "values") and isinstance(held, dict):
+    if key in ("series", "values", "texts") and isinstance(held, dict):
         return {zh.get(name, name): value for name, value in held.items()}
-    if key in ("titles", "columns", "rows") and isinstance(held, (list, tuple)):
-        return [_said("titles", part, zh) if isinstance(part, (list, tuple)) else zh.get(part, part) for part in held]
+    if key in ("titles", "columns", "rows", "boxes") and isinstance(held, (list, tuple)):
+        return [_said(key, part, zh) if isinstance(part, (list, tuple)) else zh.get(part, part) for part in held]
     return held
 
 

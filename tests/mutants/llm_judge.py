@@ -25,10 +25,9 @@ MUTANTS = {
     "Elo never updates": ("change = K * (", "change = 0 * ("),
 }
 FULL = {
-    "people vote as often as the judge",
-    "winner and loser are exchanged",
-    "the fit sees who is stronger",
     "the judge has no bias for length",
+    "the fit sees who is stronger",
     "people are biased too",
     "the terms are those of another game",
+    "people vote as often as the judge",
 }
