@@ -48,7 +48,8 @@ class CLIP(nn.Module):
 
 
 def contrastive_loss(similarity: Tensor) -> Tensor:  # (B, B) -> (); the pairs are on the diagonal
-    # -log exp(s_ii) / sum_j exp(s_ij), each image against all captions, and the same over j: captions against images
+    # -log exp(s_ii) / sum_j exp(s_ij), each image against all captions, and with sum_j exp(s_ji) each caption against
+    # all images
     pairs = similarity.diagonal()
     return ((similarity.logsumexp(1) - pairs) + (similarity.logsumexp(0) - pairs)).mean() / 2
 

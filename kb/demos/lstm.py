@@ -1,4 +1,4 @@
-"""LSTM — a gated cell state carries two numbers across 60 steps; a plain RNN loses them.
+"""LSTM — a gated cell state carries two numbers to the end of 60 steps; a plain RNN loses them.
 
 Each sequence holds 60 random numbers, one marked in either half; the answer is the sum of the two. Guessing
 the mean costs an error of 1/6. Both networks see the same data for the same number of steps, each at its own
@@ -25,7 +25,7 @@ class LSTM(nn.Module):
     def __init__(self, d_in: int, d_hid: int) -> None:
         super().__init__()
         self.input, self.recurrent = nn.Linear(d_in, 4 * d_hid), nn.Linear(d_hid, 4 * d_hid, bias=False)
-        memory = torch.empty(d_hid).uniform_(1, LENGTH - 1).log()  # forget after 1..LENGTH steps to begin with
+        memory = torch.empty(d_hid).uniform_(1, LENGTH - 1).log()  # forget after 2..LENGTH steps to begin with
         self.input.bias.data = torch.cat([-memory, memory, torch.zeros(2 * d_hid)])
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, d_in) -> (B, T, d_hid)
@@ -84,7 +84,7 @@ def gap_to_torch(cell: LSTM, x: Tensor, swap: bool = False) -> float:
     return max((a - b).detach().abs().max().item() for a, b in pairs)
 
 
-def ridge_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> float:
+def linear_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> float:
     """Test error of a linear fit to the inputs summed over time: what no memory of order is needed for."""
     (x, y), (x_test, y_test) = train, test
     known = torch.cat([x.sum(1), torch.ones(len(x), 1)], 1)
@@ -129,14 +129,14 @@ def run(device="cpu", seed=0, steps=300):
     with torch.no_grad():
         answers = {name: answer(name, x_test) for name in nets}
     errors = {name: F.mse_loss(given, y_test).item() for name, given in answers.items()}
-    ridge = ridge_error(sequences(1000, data), fresh)
+    linear = linear_error(sequences(1000, data), fresh)
     gaps = [gap_to_torch(cells["LSTM"], x_test[:8], swap) for swap in (False, True)]
     shown = {name: (y_test[:150].tolist(), given[:150].tolist()) for name, given in answers.items()}
     return {
         "lstm_mse": errors["LSTM"],
         "rnn_mse": errors["RNN"],
-        "ridge_mse": ridge,
-        "control_mse": min(errors["RNN"], ridge),
+        "linear_mse": linear,
+        "control_mse": min(errors["RNN"], linear),
         "cell_gap": gaps[0],
         "swapped_gap": gaps[1],
     }, {

@@ -209,8 +209,9 @@ CLAIMS = {
         "zh": "整数推理与反量化网络之差（f64）；对照用 int16 累加器而溢出",
     },
     "parity torch_gap <= 1e-10 < unrounded_gap": {
-        "en": "gap of the 2-bit net to torch.fake_quantize in answers and gradients (f64); the control does not round",
-        "zh": "2 位网络的输出与梯度同 torch.fake_quantize 的最大差距（f64）；对照不舍入",
+        "en": "gap of the 2-bit net to torch.fake_quantize_per_channel_affine in answers and gradients (f64); the "
+        "control does not round",
+        "zh": "2 位网络的输出与梯度同 torch.fake_quantize_per_channel_affine 的最大差距（f64）；对照不舍入",
     },
     "parity step_error <= 0.5 < truncation_step_error": {
         "en": "largest error of a quantized weight, in steps; the control truncates instead of rounding",
