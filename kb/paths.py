@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+NAME = "kb-deep-learning"
 PACKAGE = Path(__file__).parent
 DEMOS = PACKAGE / "demos"
 NOWHERE = Path(os.devnull, "kb")
@@ -19,21 +21,25 @@ def shipped_data() -> Path:
 
 def config_dir() -> Path:
     """The user's configuration: $KB_CONFIG_DIR, or the platform's folder; NOWHERE for a user without a home."""
-    return _folder("KB_CONFIG_DIR", "user_config_path")
+    return _folder("KB_CONFIG_DIR", "XDG_CONFIG_HOME", ".config", "user_config_path")
 
 
 def cache_dir() -> Path:
     """What can be made again: $KB_CACHE_DIR, or the platform's folder; NOWHERE for a user without a home."""
-    return _folder("KB_CACHE_DIR", "user_cache_path")
+    return _folder("KB_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "user_cache_path")
 
 
-def _folder(variable: str, kind: str) -> Path:
-    if given := os.environ.get(variable):
+def _folder(ours: str, xdg: str, beneath: str, kind: str) -> Path:
+    if given := os.environ.get(ours):
         return at_home(given)
+    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:  # what platformdirs says, without its 2 ms
+        plain = Path(os.environ.get(xdg) or Path(os.environ.get("HOME", ""), beneath), NAME)
+        if plain.is_absolute():
+            return plain
     import platformdirs
 
     try:
-        folder: Path = getattr(platformdirs, kind)("kb-deep-learning", appauthor=False)
+        folder: Path = getattr(platformdirs, kind)(NAME, appauthor=False)
     except RuntimeError:  # HOME is not set, and the system does not know the user: in a container, for one
         return NOWHERE
     return folder

@@ -209,6 +209,21 @@ def test_a_card_keeps_its_frame_at_every_width(width: int, language: str, tmp_pa
         assert "\x1b]0;" not in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [10, 60, 100])
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_card_reads_the_same_without_colours(width: int, framed: bool, tmp_path: Path) -> None:
+    store = open_store([SAMPLE], tmp_path)
+    for row in store.rows():
+        shown = []
+        for colours in ("truecolor", None):
+            console = Console(width=width, force_terminal=True, color_system=colours, file=io.StringIO())  # type: ignore[arg-type]
+            with console.capture() as capture:
+                console.print(render_card(store.card(row.id), Style(("zh", "en"), framed=framed)))
+            shown.append(Text.from_ansi(capture.get()).plain.splitlines())
+        assert shown[0] == shown[1]
+        assert len(shown[0]) > 10
+
+
 def test_an_address_cannot_end_its_link_early(tmp_path: Path) -> None:
     card = open_store([SAMPLE], tmp_path).card("adam")
     card["sources"][0]["url"] = "https://x/\x1b\\y\x07\x9c深;z"

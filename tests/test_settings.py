@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import platformdirs
 import pytest
 from conftest import ROOT, SAMPLE
 from typer.exceptions import TyperException
@@ -20,6 +21,7 @@ from kb.cli.complain import usage
 from kb.cli.progress import embedding
 from kb.cli.session import LONGEST, Session, shortened
 from kb.errors import KbError
+from kb.paths import cache_dir, config_dir
 from kb.settings import Settings, load_settings, overlay_file, save_setting
 
 
@@ -38,6 +40,20 @@ def test_the_order_is_option_environment_config_locale(tmp_path: Path, monkeypat
     assert Session.start().language == "zh"
     assert Session.start(lang="en").language == "en"
     assert Session.start(lang="both").languages == ("zh", "en")
+
+
+@pytest.mark.parametrize(
+    "world",
+    [{}, {"XDG_CACHE_HOME": "/caches", "XDG_CONFIG_HOME": "/configs"}, {"XDG_CACHE_HOME": "here"},
+     {"XDG_CONFIG_HOME": " "}, {"XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "~/x"}, {"HOME": "/"}, {"HOME": "here"}],
+)  # fmt: skip
+def test_folders_are_those_of_the_platform(world: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KB_CACHE_DIR", "KB_CONFIG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in world.items():
+        monkeypatch.setenv(name, value)
+    assert cache_dir() == platformdirs.user_cache_path("kb-deep-learning", appauthor=False)
+    assert config_dir() == platformdirs.user_config_path("kb-deep-learning", appauthor=False)
 
 
 @pytest.mark.parametrize(

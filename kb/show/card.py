@@ -72,6 +72,8 @@ def _lines(text: Text, options: ConsoleOptions, indent: int) -> list[Text]:
 
 def _drawn(line: Text, console: Console, options: ConsoleOptions) -> Iterable[RenderableType | Segment]:
     """A line as it is, where it fits: rich would look anew for places to wrap it, which takes long."""
+    if console.color_system is None and line.cell_len <= options.max_width:  # rich writes no style there, nor a link
+        return (Segment(line.plain + "\n"),)
     return line.render(console, "\n") if line.cell_len <= options.max_width else (line,)
 
 

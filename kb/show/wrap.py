@@ -28,15 +28,16 @@ def _wrap_one(text: Text, width: int) -> list[Text]:
     if "\t" in text.plain:
         text.expand_tabs()
     breaks, used, at = [], 0, 0
-    for piece in _atoms(text.plain) if text.cell_len > width else ():
-        columns = cell_len(piece)
+    columns_of = len if text.plain.isascii() and text.plain.isprintable() else cell_len
+    for piece in _atoms(text.plain) if columns_of(text.plain) > width else ():
+        columns = columns_of(piece)
         if used and used + columns > width and not piece.isspace():
             breaks.append(at)
             used = 0
         if columns > width:
             *cuts, last = _cut(piece, width)
             breaks += (at + cut for cut in (*cuts, last))
-            columns = cell_len(piece[last:])
+            columns = columns_of(piece[last:])
         at += len(piece)
         used += columns
     lines = list(text.divide(breaks)) if breaks else [text.copy()]
