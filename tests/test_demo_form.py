@@ -62,7 +62,7 @@ def labels(report: Report) -> set[str]:
     said: set[str] = set()
     for title, figure in report.figures.items():
         said |= {title, figure.get("x", ""), figure.get("y", "")}
-        for key in ("series", "titles", "columns", "rows", "values"):
+        for key in ("series", "texts", "titles", "columns", "rows", "values"):
             held = figure.get(key) or ()
             if isinstance(held, (dict, list, tuple)):
                 said |= {text for text in held if isinstance(text, str)}
@@ -81,7 +81,9 @@ def labels(report: Report) -> set[str]:
 def test_what_a_demo_shows_is_the_concept_in_both_languages(demo: Demo) -> None:
     points: list[dict[str, float]] = []
     report = run_demo(demo, steps=max(1, demo.steps // 10), listen=lambda _, values: points.append(dict(values)))
-    texts = {text for text in {demo.curves, *labels(report)}.union(*points) if re.search("[A-Za-z]{2}", text)}
+    shown = {demo.curves, *labels(report)}.union(*points)
+    assert {text for text in shown if re.search("[\u3400-\u9fff]", text)} == set(), "the font of English lacks it"
+    texts = {text for text in shown if re.search("[A-Za-z]{2}", text)}
     assert {text for text in texts if text not in demo.zh and " " in text} == set(), "a word alone may be a name"
     assert all(re.search("[\u3400-\u9fff]", text) for text in demo.zh.values())
     assert report.figures

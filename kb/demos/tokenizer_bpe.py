@@ -25,7 +25,7 @@ Word = list[bytes]
 Pair = tuple[bytes, bytes]
 TRAIN, TEST, CHECKED, LONGEST = 150000, 100000, 40, 12
 FOREIGN = "深度学习 🙂"
-SHOWN = ("_function", "_functions", "_malfunction", "_interpreter", "_returned", "深")
+SHOWN = ("_function", "_functions", "_malfunction", "_interpreter", "_returned", "é")
 
 # %% the concept
 
