@@ -57,6 +57,13 @@ def test_a_family_has_several_demos() -> None:
     assert min(counts.values()) > 1
 
 
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda demo: demo.id)
+def test_a_claim_has_a_name_of_its_own(demo: Demo) -> None:
+    """By it an entry says which of them concerns it, and measured.json keeps it."""
+    names = Counter(claim.name for claim in demo.claims)
+    assert max(names.values()) == 1, names
+
+
 def labels(report: Report) -> set[str]:
     """Every text that its figures show."""
     said: set[str] = set()

@@ -173,6 +173,7 @@ def run(device="cpu", seed=0, steps=200):
     limits = list(range(OPERATIONS, 21))
     return {
         "agent_share": agents[0],
+        "loop_share": agents[0],
         "workflow_share": flows[0],
         "agent_wrong": agents[1],
         "silent_wrong": hushed[1],
@@ -218,7 +219,7 @@ CLAIMS = {
         "error on as 0",
         "zh": "循环给出错误答案的比例：要么答对，要么到上限即停；对照：运行框架把报错当作 0 传回",
     },
-    "trained agent_share >= 0.95 > learned_share >= 0.003": {
+    "trained loop_share >= 0.95 > learned_share >= 0.003": {
         "en": "exact answers with the tool; control: without one, a network that was trained on 4000 solved questions, "
         "or the nearest of these, whichever is better",
         "zh": "借助工具得到精确答案的比例；对照：不用工具，用 4000 道已解题训练的网络或其中的最近邻，取较好者",

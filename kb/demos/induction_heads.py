@@ -174,6 +174,7 @@ def run(device="cpu", seed=0, steps=300):
         "net_gap": gap_to_torch(net, tokens[:8]),
         "unbiased_gap": gap_to_torch(net, tokens[:8], biased=False),
         "two_shot_right": right["same order"][2],
+        "ordered_right": right["same order"][2],
         "one_layer_shot_right": single_right,
         "one_shot_right": right["same order"][1],
         "zero_shot_right": right["same order"][0],
@@ -223,7 +224,7 @@ CLAIMS = {
         "en": "the same with each pair shown once; control: the question alone, whose token it repeats",
         "zh": "同上，每对只展示一次；对照：只有问题，网络只会重复所问的词元",
     },
-    "trained two_shot_right >= 0.97 > swapped_right": {
+    "trained ordered_right >= 0.97 > swapped_right": {
         "en": "share answered right, pairs shown twice in the order of the question; control: the other way round",
         "zh": "词元对按提问的顺序各展示两次时答对的比例；对照：展示时前后颠倒",
     },

@@ -136,6 +136,7 @@ def run(device="cpu", seed=0, steps=10):
         "one_error": last["one order"],
         "both_error": last["both orders"],
         "terms_error": last["with terms"],
+        "judge_error": last["with terms"],
         "people_error": last["people"],
         "terms_pairs": disordered(fits["with terms"]),
         "both_pairs": disordered(fits["both orders"]),
@@ -195,7 +196,7 @@ CLAIMS = {
         "en": "error from the votes of unbiased people; control: the judge in both orders, with fifty times as many",
         "zh": "由无偏的人投票所得的误差；对照：两种顺序都评的评审，票数为其五十倍",
     },
-    "trained terms_error <= 0.04 < people_error <= 0.2": {
+    "trained judge_error <= 0.04 < people_error <= 0.2": {
         "en": "error from the judge's votes with terms for length and place; control: people's votes, a fiftieth of "
         "them",
         "zh": "加入长度与位置两项后评审的误差；对照：人的投票，票数为其五十分之一",

