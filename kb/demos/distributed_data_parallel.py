@@ -1,11 +1,11 @@
 """Distributed data parallel — replicas that add up their gradients around a ring train as one process does.
 
 SIMULATED in one process: every rank has its own weights, optimizer and part of the batch, and hears of the others by
-messages alone, whose numbers are counted. In a ring all-reduce each rank sends 2 (n - 1) / n times the gradient, less
-than twice, however many there are; one server that adds up sends it n - 1 times. The parts of the batch are of unequal
-size here: gradients are sums, divided by the size of the whole batch. The controls: a mean of the ranks' means, which
-PyTorch's DDP takes and which is the same only for equal parts; replicas that are averaged at the end only; and, for the
-numbers that are sent, the server.
+messages alone, whose numbers are counted. In a ring all-reduce in equal chunks each rank sends 2 (n - 1) / n times the
+gradient, less than twice, however many there are; one server that adds up sends it n - 1 times. The parts of the batch
+are of unequal size here: gradients are sums, divided by the size of the whole batch. The controls: a mean of the ranks'
+means, which PyTorch's DDP takes and which is the same only for equal parts; replicas that are averaged at the end only;
+and, for the numbers that are sent, the server.
 
 Needs:  torch, scikit-learn
 Source: S. Li et al., PyTorch Distributed: Experiences on Accelerating Data Parallel Training, VLDB 2020; P. Patarasuk,
@@ -129,7 +129,7 @@ def gaps(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> dict[str, floa
 
 
 def ring_gap(generator: torch.Generator, short: int = 0) -> float:
-    """To the plain sum, with 2 to MOST ranks and chunks of unequal size; the control drops the last rank's vector."""
+    """To the plain sum, with 2 to MOST ranks, most with unequal chunks; the control drops the last rank's vector."""
     found = []
     for n in range(2, MOST + 1):
         vectors = list(torch.randn(n, 50, generator=generator, dtype=torch.float64))
@@ -203,9 +203,9 @@ CLAIMS = {
         "对照是各进程均值的均值或只在最后平均的副本，取较接近者",
     },
     "parity ring_gap <= 1e-12 < deaf_gap": {
-        "en": "largest gap of the ring all-reduce of 2 to 8 ranks to the sum, chunks of unequal size (f64); the "
+        "en": "largest gap of the ring all-reduce of 2 to 8 ranks to the sum, chunks mostly of unequal size (f64); the "
         "control leaves out the last rank",
-        "zh": "2 至 8 个进程的环形全归约与直接求和的最大差距，各块大小不等（f64）；对照漏掉最后一个进程",
+        "zh": "2 至 8 个进程的环形全归约与直接求和的最大差距，各块大小多不相等（f64）；对照漏掉最后一个进程",
     },
     "parity traffic_gap <= 0 < server_gap <= 0.7": {
         "en": "largest distance of the numbers that the busiest of 2 to 8 ranks sends, in gradients, from "

@@ -1,6 +1,6 @@
 """Early stopping — a validation set tells when a network starts to learn the noise.
 
-Digits, two in five labels wrong: 500 to train on, 500 to validate on (as noisy as the training set), the rest,
+Digits, about two in five labels wrong: 500 to train on, 500 to validate on (as noisy as the training set), the rest,
 with its true labels, to test. Two nets that start alike, one at twenty times the learning rate of the other,
 learn more and more wrong labels by heart. Each stops when its validation loss has found no new low for 20 epochs, and
 goes back to the weights of the last low. No fixed number of epochs suits both, not even the best in hindsight.

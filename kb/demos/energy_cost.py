@@ -5,9 +5,9 @@ above the first layer, once for the inputs. PyTorch's counter judges the count, 
 Networks of 4 to 256 units then read digits: eight times the operations, from 4 units to 32, avoid most of the errors;
 eight times more, to 256, few or none, and with some seeds there are more. From operations to CO2 is a MODEL; nothing
 here measured a watt. Assumed are GPUs of 400 W and 312 Tflop/s, used to 40 % (chosen to fit), and, from the LLaMA
-paper, 10 % more for the building and 385 g of CO2 for a kWh. With them come out the tonnes that its makers reported for
-Llama 2 and 2e12 tokens, though they give neither number there and say that cooling is left out. The controls: 6
-operations for each weight and example; the best trial alone; no 10 %; the peak.
+paper, 10 % more for the building and 385 g of CO2 for a kWh. With them the GPU hours that Llama 2's makers
+reported give their tonnes, though they give neither number there and say that cooling is left out; 2e12 tokens give
+the hours to 9 %. The controls: 6 operations for each weight and example; the best trial alone; no 10 %; the peak.
 
 Needs:  torch, scikit-learn
 Source: R. Schwartz et al., Green AI, CACM 63(12), 2020; J. Kaplan et al., Scaling Laws for Neural Language

@@ -2,7 +2,7 @@
 
 Synthetic applicants of two groups: of group 0 40 % repay and of group 1 60 %; a test score tells who will, less well
 in group 0, and a proxy (say, the district) tells the group and nothing else. A logistic regression that is not given
-the group accepts group 1 far more often (by 20 points, as large as the difference of those who repay): the control.
+the group accepts group 1 far more often (by 18 to 20 points; 20 is the difference of those who repay): the control.
 Thresholds of each group's own equalize acceptance (demographic parity), or, with a coin, the shares accepted of those
 who would repay and of those who would not (equalized odds). With unequal shares who repay, the accepted of group 0 are
 then less reliable (lower precision), as Bayes' rule has it; where both groups repay alike they are not. Reweighing

@@ -1,6 +1,6 @@
 """FlashAttention — attention tile by tile with a running softmax: the same numbers, without the n x n table.
 
-A block of queries meets one tile (a few dozen) of keys and values after the other. The largest score so far is
+A block of queries meets one tile (32, in training 8) of keys and values after the other. The largest score so far is
 subtracted before exp; when a larger one comes, what was summed is scaled down to it. So the result is exact but for
 rounding, also where scores of 1000 overflow exp. For the gradient, each tile is computed again; beside inputs and
 output, that takes one number a query, the log of its sum. The controls: plain attention, which holds and keeps the

@@ -88,7 +88,7 @@ def relative(x: Tensor, name: str) -> Tensor:
 
 
 def nearest(x: Tensor, name: str) -> Tensor:
-    """The same by search among all numbers of the format, most as torch decodes them; of two as near, the even."""
+    """As `round_to`, by search among all numbers of a format, most as torch decodes them; of two as near, the even."""
     codes = torch.arange(0x7C00 if name == "FP16" else 0x7F if name == "E4M3" else 0x7C, dtype=torch.int16)  # finite
     if name == "E2M1":
         known = torch.tensor([0.0, 0.5, 1, 1.5, 2, 3, 4, 6], dtype=x.dtype)
@@ -102,7 +102,7 @@ def nearest(x: Tensor, name: str) -> Tensor:
 
 
 def reference(x: Tensor, name: str) -> Tensor:
-    """Each way of rounding a matrix once more, row by row and block by block, from `nearest`; f64."""
+    """Each way of rounding a matrix once more: integers by floor, floats from `nearest`, blocks one by one; f64."""
     largest = x.abs().max().item()
     if name.startswith("INT"):
         top = 2 ** (int(name[3:]) - 1) - 1
@@ -123,7 +123,7 @@ def reference(x: Tensor, name: str) -> Tensor:
 
 def reference_gap(x: Tensor, swap: bool = False) -> float:
     """Largest difference of every way of rounding from `reference`, relative to the largest number; f64. `swap` takes
-    the other 8-bit float, and the other blocks of 4-bit ones.
+    the other 8-bit float, and the other blocks of 4-bit ones, and gives the smaller of the two.
     """
     other = {"E4M3": "E5M2", "MXFP4": "NVFP4"} if swap else {name: name for name in WAYS}
     gaps = [(WAYS[a](x) - reference(x, b)).abs().max() / x.abs().max() for a, b in other.items()]
@@ -183,7 +183,7 @@ def run(device="cpu", seed=0, steps=20):
 
 # %% what is claimed
 
-TITLE = {"en": "Small floats and outliers", "zh": "低位浮点与离群特征"}
+TITLE = {"en": "Small floats and outliers", "zh": "低比特浮点与离群特征"}
 CURVES = "relative error"
 CPU_SECONDS = 2
 CLAIMS = {
@@ -210,10 +210,10 @@ CLAIMS = {
     },
     "parity reference_gap <= 1e-10 < swapped_gap": {
         "en": "largest gap of all formats to a second way, as a share of the largest number (f64): floats by search "
-        "among all of their format, blocks one by one, integers by floor(x + 1/2); control: E5M2 for E4M3, NVFP4 for "
-        "MXFP4",
+        "among all of their format, blocks one by one, integers by floor(x + 1/2); control: E5M2 for E4M3 or NVFP4 for "
+        "MXFP4, the smaller",
         "zh": "各格式与另一种算法的最大差距，相对于最大的数（f64）：浮点数在该格式的全部取值中搜索最近者，"
-        "分块格式逐块计算，整数用 floor(x + 1/2)；对照：以 E5M2 代 E4M3，以 NVFP4 代 MXFP4",
+        "分块格式逐块计算，整数用 floor(x + 1/2)；对照：以 E5M2 代 E4M3 或以 NVFP4 代 MXFP4，取较小者",
     },
 }
 ZH = {

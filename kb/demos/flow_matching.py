@@ -60,7 +60,7 @@ class Velocity(nn.Module):
 
 
 def moons(n: int, generator: torch.Generator) -> Tensor:
-    """Two half circles, the second upside down, with a little noise; centred, about unit variance: (n, 2)."""
+    """Two half ellipses, the second upside down, with a little noise; centred, about unit variance: (n, 2)."""
     angle = math.pi * torch.rand(n, generator=generator)
     sign = torch.randint(0, 2, (n,), generator=generator) * 2.0 - 1  # which moon
     x = torch.stack([sign * (angle.cos() - 0.5), sign * (angle.sin() - 0.25)], 1)

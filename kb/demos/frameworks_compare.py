@@ -58,7 +58,7 @@ INLINE = {
     "expand",
     "spread",
     "t",
-}  # neither sums nor products
+}  # neither sums over rows nor matrix products
 
 
 @dataclass(eq=False)
@@ -166,7 +166,7 @@ def by_hand(x, y, w1, b1, w2, b2):  # NumPy: forward and backward written out
     h = np.maximum(x @ w1 + b1, 0)
     e = np.exp(h @ w2 + b2)
     p = e / e.sum(1, keepdims=True)
-    dz = (p - y) / len(x)  # softmax and cross-entropy: dL/dz = p - y
+    dz = (p - y) / len(x)  # softmax and cross-entropy: dL/dz = (p - y) / n
     dh = dz @ w2.T * (h > 0)
     return -np.log((p * y).sum(1)).mean(), [x.T @ dh, dh.sum(0, keepdims=True), h.T @ dz, dz.sum(0, keepdims=True)]
 
@@ -297,13 +297,13 @@ CLAIMS = {
         "zh": "循环次数取决于数据的程序及其梯度与闭式解的最大差距（f64）；对照为用第一个样例追踪得到的静态图",
     },
     "parity kernels <= 27 < plain_kernels": {
-        "en": "kernels (lines of the program) of a training step after equal nodes are merged and pointwise chains "
+        "en": "kernels (lines of the program) of loss and gradients after equal nodes are merged and pointwise chains "
         "fused into a line; the control does neither",
-        "zh": "合并相同节点、把逐元素运算并入一行后，一个训练步的算子数（程序行数）；对照两者都不做",
+        "zh": "合并相同节点、把逐元素运算并入一行后，计算损失与梯度的算子数（程序行数）；对照两者都不做",
     },
     "parity missed_weights <= 0 < missed_in_a_list": {
-        "en": "weights that nn.Module does not list when they are attributes; the control keeps them in a plain list",
-        "zh": "作为属性时 nn.Module 漏登记的权重数；对照把层放在普通列表里",
+        "en": "weights that nn.Module does not list when layers are attributes; the control has them in a plain list",
+        "zh": "层作为属性时 nn.Module 漏登记的权重数；对照把层放在普通列表里",
     },
 }
 ZH = {

@@ -43,7 +43,7 @@ class Block(nn.Module):
             if cache:
                 k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
             cache[:] = k, v
-        scores = q @ k.mT / math.sqrt(q.shape[-1])  # softmax(q k^T / sqrt(d)) v: (B, H, T, S)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])  # q k^T / sqrt(d): (B, H, T, S)
         past = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).tril(k.shape[2] - q.shape[2])
         y = scores.masked_fill(~past, -math.inf).softmax(-1) @ v  # a word reads itself and what stands before it
         x = x + self.out(y.transpose(1, 2).flatten(2))

@@ -75,7 +75,7 @@ def mean_of_means(net: nn.Module, x: Tensor, y: Tensor, micro: int) -> float:
 
 
 class Normed(nn.Module):
-    """The same net with BatchNorm over the tokens of what it is given."""
+    """The same net with BatchNorm over all places of what it is given, those behind the end too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,9 +188,9 @@ CURVES = "cross-entropy"
 CPU_SECONDS = 1
 CLAIMS = {
     "parity accumulated_gap <= 1e-10 < means_gap": {
-        "en": "largest gap of the accumulated gradient to that of the whole batch, in micro-batches of 1 and of 24 "
+        "en": "largest gap of the accumulated gradient to that of the whole batch, in micro-batches of 1 and up to 24 "
         "(f64); the control averages the means of micro-batches of 8",
-        "zh": "累积梯度与整批梯度的最大差距（微批为 1 与 24 个序列，f64）；对照先对每 8 个序列取均值，再取平均",
+        "zh": "累积梯度与整批梯度的最大差距（微批为 1 个与至多 24 个序列，f64）；对照先对每 8 个序列取均值，再取平均",
     },
     "parity layernorm_gap <= 1e-10 < batchnorm_gap": {
         "en": "largest gap of the accumulated gradient to that of the whole batch, in micro-batches of 8, of a net "

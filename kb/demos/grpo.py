@@ -264,9 +264,9 @@ CLAIMS = {
         "zh": "规则仍粗心、KL 惩罚为 0.3 时的真实得分；对照没有惩罚",
     },
     "parity grpo_gap <= 1e-10 < batch_gap": {
-        "en": "gradients by all weights, summed over all groups, against closed forms: slope of the success rate, "
+        "en": "gradients by all weights, expected over all groups, against closed forms: slope of the success rate, "
         "clipped ratios, KL (f64); the control takes mean and deviation of the batch",
-        "zh": "对所有组求和的全部权重的梯度，与闭式解（成功率的斜率、截断的比率、KL）的最大差距（f64）；"
+        "zh": "对所有组求期望的全部权重的梯度，与闭式解（成功率的斜率、截断的比率、KL）的最大差距（f64）；"
         "对照用批次的均值与标准差",
     },
 }

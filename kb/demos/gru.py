@@ -1,6 +1,6 @@
 """GRU — one update gate decides at every step whether to keep the state or to write over it.
 
-Each sequence holds 30 random numbers, about one in ten of them flagged; the answer is the number that was
+Each sequence holds 30 random numbers, the first and one in ten of the others flagged; the answer is the number
 flagged last. So the state must be kept while nothing is flagged and replaced when something is. Guessing the
 mean costs an error of 1/12. The control is the best of three: the same cell with an update gate that sees
 nothing (a leaky memory, its rates learned) and a tanh RNN, trained as long, each at its best learning rate of
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LENGTH, HIDDEN, BATCH = 30, 24, 32
-FLAGGED = 0.1  # share of the numbers
+FLAGGED = 0.1  # share of the numbers after the first
 
 # %% the concept
 
@@ -99,7 +99,7 @@ def linear_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> f
 
 
 def reach(cell: nn.Module, x: Tensor) -> list[float]:
-    """Mean gradient of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
+    """Mean norm of the gradient of a read-out of the last state, at the input k steps back, relative to k = 0; f64."""
     x = x.cpu().double().requires_grad_()
     last = copy.deepcopy(cell).cpu().double()(x)[0][:, -1]
     (g,) = torch.autograd.grad(last @ torch.linspace(-1, 1, HIDDEN, dtype=torch.float64), x, torch.ones(len(x)))

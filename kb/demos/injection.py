@@ -6,7 +6,7 @@ order in one of twelve forms, half of them disguised, and perhaps a forged end m
 understands every form, which is an assumption. Defences: a naive Bayes filter (word counts of attacks against those of
 clean documents) that knows one opening and the plain forms, fixed marks around the data, both, and a split of rights:
 the part that acts never reads the document (the part without rights, which would, is not modelled). The filter blocks
-who quotes that opening since one in twenty of its clean documents does (at one in four it hardly would). A red team
+who quotes that opening since only one in twenty of its clean documents does (at one in four it hardly does). A red team
 tries 16 random attacks. The attack's control is a clean document; a table shows what each defence costs in honest work.
 
 Needs:  torch, scikit-learn
@@ -188,9 +188,10 @@ CLAIMS = {
         "对所有攻击的均值，取最好者",
     },
     "trained known_blocked >= 0.99 > new_blocked": {
-        "en": "attacks that the filter blocks, of the kind that it was trained on; control: a disguised order with an "
-        "opening that it has not seen",
-        "zh": "过滤器对训练时见过的攻击的拦截率；对照：换了没见过的开场白、又经伪装的指令",
+        "en": "attacks that the filter blocks, of the opening and forms that it was trained on, half with a forged end "
+        "mark; control: a disguised order with an opening that it has not seen",
+        "zh": "过滤器对开场白与形式均见过的攻击（半数另有伪造的结束标记）的拦截率；"
+        "对照：换了没见过的开场白、又经伪装的指令",
     },
     "trained quoting_blocked >= 0.98 > plain_blocked": {
         "en": "harmless documents blocked because they quote the known opening, which few clean documents did in "

@@ -140,7 +140,7 @@ def bigrams(text: Tensor) -> Tensor:  # the draft: what follows each word in a l
 
 
 def reference(logits: Tensor, temperature: float, top_k: int, top_p: float, late: bool = False) -> Tensor:
-    """Top-k, then top-p, by trying all sets of words; `late` raises the temperature last instead of first."""
+    """Top-k, then top-p, by trying all sets of words; `late` applies the temperature last instead of first."""
     p = (logits if late else logits / temperature).exp()
     for fits in (lambda s: len(s) == top_k, lambda s: p[list(s)].sum() / p.sum() >= top_p):
         sets = [s for n in range(1, len(p) + 1) for s in combinations(range(len(p)), n) if fits(s)]
@@ -155,7 +155,7 @@ def reference(logits: Tensor, temperature: float, top_k: int, top_p: float, late
 
 
 def text(n: int, length: int, generator: torch.Generator) -> Tensor:
-    """Windows of the language, which begin anywhere: (n, length)."""
+    """Windows of the language, which begin at a full stop or just behind one: (n, length)."""
     table = torch.zeros(len(WORDS), len(WORDS), dtype=torch.float64)
     table[:, 0] = 1e-9
     for word, follows in NEXT.items():

@@ -1,7 +1,7 @@
 """LeNet-5 — by sharing, 60,000 parameters make 340,908 connections; one sweep of the net answers all along a strip.
 
-The network of 1998 as published: each map of C3 sees only some maps of S2 (table I of the paper), averages have a
-weight and a bias, and F6 draws a 7x12 picture; the answer is the digit whose picture is nearest. (The paper draws
+The network of 1998 as published: all maps of C3 but one see only some maps of S2 (table I of the paper), averages have
+a weight and a bias, and F6 draws a 7x12 picture; the answer is the digit whose picture is nearest. (The paper draws
 printed characters; here they are figures of seven segments, and loss, first weights and optimizer are of today.)
 Parameters and connections of every layer are counted, the connections by gradients, and compared with the paper's;
 control: all maps of S2 connected to all of C3. C5 is a convolution too, so on a strip of 32 x 112 pixels the net that

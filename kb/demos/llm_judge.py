@@ -206,8 +206,9 @@ CLAIMS = {
         "zh": "同样 2000 局换个先后，Bradley-Terry 实力的最大变化；对照：Elo 等级分",
     },
     "parity fit_gap <= 1e-6 < elo_gap <= 0.3": {
-        "en": "gap of strengths and terms to scikit-learn's logistic regression (f64); the control is Elo",
-        "zh": "实力与各修正项同 scikit-learn 逻辑回归的差距（f64）；对照是 Elo",
+        "en": "gap of strengths and terms to scikit-learn's logistic regression (f64); control: Elo to the fit of the "
+        "same 2000 games, without terms",
+        "zh": "实力与各修正项同 scikit-learn 逻辑回归的差距（f64）；对照：同样 2000 局上 Elo 与无修正项的拟合之差",
     },
 }
 ZH = {

@@ -67,7 +67,7 @@ def network() -> nn.Sequential:
 
 
 def changed(net: nn.Sequential, rank: int, generator: torch.Generator) -> nn.Sequential:
-    """The network of the new task: each matrix gets a random one of this rank and of its own norm added."""
+    """The network of the new task: each matrix gets a random one of this rank, or full, and half its own norm added."""
     new = copy.deepcopy(net)
     for layer in (new[0], new[2]):
         n, m = layer.weight.shape
@@ -113,7 +113,7 @@ def run(device="cpu", seed=0, steps=200):
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
     start = network()
     for layer in (start[0], start[2]):
-        layer.weight.data *= GAIN  # which makes the hidden units bend, and answers of a variance near 1
+        layer.weight.data *= GAIN  # which makes the hidden units bend, and answers of a variance near 0.6
     tasks = {rank: changed(start, rank, data) for rank in (CHANGE, INPUTS)}
     x, x_test = (torch.randn(n, INPUTS, generator=g) for n, g in ((EXAMPLES, data), (2000, unseen)))
     answers = {rank: (task(x).detach().to(device), task(x_test).detach().to(device)) for rank, task in tasks.items()}
