@@ -4,10 +4,10 @@ A chain of 24 residual blocks with dropout keeps its activations (what the backw
 used them. Checkpointed, a segment of blocks keeps its input alone and runs forwards again when its gradient is due:
 then the activations of one segment live beside the inputs of all. With n blocks in segments of k, n / k inputs and k
 blocks are held: least near k = sqrt(n), here near 3, as a block holds some three times its input. The bytes that
-autograd holds are counted while they are held (weights, gradients and the optimizer are not). One segment of all 24
-blocks saves nothing, and segments of one keep more than segments of three. The price is a second forward pass. The
-gradients are those of the plain pass, but only if the second pass draws the same dropout: the control does not restore
-the random state.
+autograd holds are counted while they are held (weights, gradients, the optimizer and 5 KB of random state for each
+segment are not). One segment of all 24 blocks saves nothing, and segments of one keep more than segments of three. The
+price is a second forward pass. The gradients are those of the plain pass, but only if the second pass draws the same
+dropout: the control does not restore the random state.
 
 Needs:  torch
 Source: T. Chen, B. Xu, C. Zhang, C. Guestrin, Training Deep Nets with Sublinear Memory Cost, 2016 (arXiv:1604.06174)

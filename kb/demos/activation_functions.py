@@ -1,10 +1,10 @@
 """Activation functions — what sigmoid, tanh, ReLU, leaky ReLU and softmax compute and pass back.
 
-All are written out, with their slopes. The slope of the sigmoid never exceeds 1/4, so of ten layers the first
-gets next to no gradient; ReLU passes slope 1. But for negative inputs ReLU has slope 0: hidden units that
-start far below zero (bias -3) are dead, while leaky ReLU lets them come back. The nets are trained on digits
-for the same number of steps, with the usual initialization and no normalization, each at that of five learning
-rates which fits the training digits best.
+All are written out, all but softmax with their slopes. The slope of the sigmoid never exceeds 1/4, so of ten layers the
+first gets next to no gradient; ReLU passes slope 1. But for negative inputs ReLU has slope 0: hidden units that start
+far below zero (bias -3) are dead, while leaky ReLU lets them come back. The nets are trained on digits for the same
+number of steps, with the usual initialization and no normalization, each at that of five learning rates which fits the
+training digits best.
 
 Needs:  torch, scikit-learn
 Source: X. Glorot, Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural Networks,
@@ -159,7 +159,7 @@ def run(device="cpu", seed=0, steps=200):
         "tanh": Nets(tanh, DEPTH, 0.0, start, device),
         "ReLU": Nets(relu, DEPTH, 0.0, start, device),
         "ReLU, dead": Nets(relu, 1, -3.0, start, device),
-        "leaky, dead": Nets(leaky_relu, 1, -3.0, start, device),
+        "leaky, from -3": Nets(leaky_relu, 1, -3.0, start, device),
     }
     ratio = {}  # gradient that reaches the first layer, as a share of the last one's, before training
     for name in ("sigmoid", "tanh", "ReLU"):
@@ -184,7 +184,7 @@ def run(device="cpu", seed=0, steps=200):
         "relu_first_gradient": ratio["ReLU"],
         "tanh_first_gradient": ratio["tanh"],
         "sigmoid_first_gradient": ratio["sigmoid"],
-        "leaky_accuracy": accuracy["leaky, dead"],
+        "leaky_accuracy": accuracy["leaky, from -3"],
         "dead_relu_accuracy": accuracy["ReLU, dead"],
         "net_gap": max(gaps),
         "bare_net_gap": min(bare),
@@ -210,8 +210,8 @@ CLAIMS = {
         "zh": "十层 ReLU 网络训练前首层与末层梯度之比；对照为 sigmoid 网络",
     },
     "trained leaky_accuracy >= 0.92 > dead_relu_accuracy": {
-        "en": "test accuracy of leaky ReLU when all hidden units start dead; the control is ReLU",
-        "zh": "全部隐藏单元初始即失活时 leaky ReLU 的测试准确率；对照为 ReLU",
+        "en": "test accuracy of leaky ReLU when all hidden units start far below zero; the control is ReLU, all dead",
+        "zh": "全部隐藏单元初始都远低于零时 leaky ReLU 的测试准确率；对照为 ReLU，全部失活",
     },
     "parity function_gap <= 1e-10 < wrong_slope_gap": {
         "en": "gap of values and slopes to PyTorch; the control takes 1 - tanh for the slope of tanh",
@@ -226,14 +226,14 @@ CLAIMS = {
         "zh": "所有 logit 同加 3 时 softmax 的变化；对照为同样 logit 的 sigmoid",
     },
     "parity collapse_gap <= 1e-10 < relu_collapse_gap": {
-        "en": "five linear layers against the product of their matrices; the control has ReLU in between",
-        "zh": "五个线性层与其矩阵乘积之差；对照在层间加入 ReLU",
+        "en": "five linear layers against the product of their matrices; the control has ReLU after each",
+        "zh": "五个线性层与其矩阵乘积之差；对照在每层之后加 ReLU",
     },
 }
 ZH = {
     "cross-entropy": "交叉熵",
     "ReLU, dead": "ReLU，已失活",
-    "leaky, dead": "leaky ReLU，已失活",
+    "leaky, from -3": "leaky ReLU，偏置从 -3 起步",
     "leaky ReLU": "带泄露的 ReLU",
     "activation functions": "激活函数",
     "their slopes": "激活函数的斜率",

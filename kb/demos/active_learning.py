@@ -39,7 +39,7 @@ def ask(score: Tensor, known: Tensor, n: int) -> Tensor:
 
 
 def majority(votes: Tensor, classes: int) -> Tensor:
-    """The class with most votes, (A, …) -> (…); the first annotator decides a tie."""
+    """The class with most votes, (A, …) -> (…); in a tie the first annotator's, or else the lowest."""
     ballots = F.one_hot(votes, classes).float()
     return (ballots.sum(0) + ballots[0] / 2).argmax(-1)
 

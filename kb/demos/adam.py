@@ -29,7 +29,7 @@ class Rule:
 
     def __init__(self, kind: str, lr: Tensor | float, correct: bool = True) -> None:
         self.kind, self.lr, self.correct, self.t = kind, lr, correct, 0
-        self.m = self.v = 0.0  # running first and second moment of the gradient
+        self.m = self.v = 0.0  # running sum or average of the gradient and of its square
 
     def step(self, g: Tensor) -> Tensor:  # any shape, kept
         self.t += 1
@@ -59,7 +59,7 @@ RATES = 10.0 ** torch.arange(-3, 1.26, 0.125)  # every rule is tried with each o
 
 
 def problems(generator: torch.Generator) -> dict[str, tuple[Tensor, Tensor]]:
-    """Features and the weights to be found, each with the same share of the answer: (P, n, d), (P, 1, d), f64."""
+    """Features and the weights to be found, of equal share in the answer until rotated: (P, n, d), (P, 1, d), f64."""
     spread, f64 = torch.linspace(0, 1, FEATURES).double(), {"generator": generator, "dtype": torch.float64}
     size, present = 10 ** (-2 * spread), 10 ** (-2.5 * spread)
     signs = torch.randint(0, 2, (PROBLEMS, 1, FEATURES), generator=generator) * 2 - 1
@@ -87,7 +87,7 @@ def relative_loss(w: Tensor, true: Tensor, moments: Tensor) -> Tensor:  # (P, R,
 
 
 def gap_to_torch(kind: str, rate: float, x: Tensor, true: Tensor, correct: bool = True) -> float:
-    """Largest distance from torch.optim and autograd along the steps, one on each batch: (T, B, d), (1, d), f64."""
+    """Largest distance from torch.optim and autograd over the largest weight, stepping on (T, B, d), (1, d), f64."""
     twins = {
         "SGD": (torch.optim.SGD, {}),
         "momentum": (torch.optim.SGD, {"momentum": 0.9}),
@@ -108,7 +108,7 @@ def gap_to_torch(kind: str, rate: float, x: Tensor, true: Tensor, correct: bool 
 
 
 def turned_gap(kind: str, rate: float, exact: dict[str, tuple[Tensor, Tensor]]) -> float:
-    """How far the losses of 30 steps differ between the scaled and the rotated problems, f64."""
+    """How far the losses after 30 steps differ between the scaled and the rotated problems, f64."""
     losses = []
     for name in ("scaled", "rotated"):
         x, true = exact[name]
@@ -120,7 +120,7 @@ def turned_gap(kind: str, rate: float, exact: dict[str, tuple[Tensor, Tensor]]) 
 
 
 def ravine() -> dict[str, tuple[list[int], list[float]]]:
-    """(x^2 + 100 y^2) / 2 along 60 steps from (10, 1), of each rule at the best of 61 rates from 0.001 to 1; f64."""
+    """(x^2 + 100 y^2) / 2 along 60 steps from (10, 1), Adagrad and Adam at the best of 61 rates of 0.001 to 1; f64."""
     curvature, losses, rates = torch.tensor([1.0, 100.0]).double(), {}, torch.logspace(-3, 0, 61, dtype=torch.float64)
     for kind in ("Adagrad", "Adam"):
         rule, path = Rule(kind, rates[:, None]), [torch.tensor([10.0, 1.0]).double().expand(61, 2)]
@@ -145,7 +145,7 @@ def run(device="cpu", seed=0, steps=100):
         for (name, kind), w in weights.items():
             g = gradient(w, data[name][1], seen[name])
             weights[name, kind] = w - rules[name, kind].step(g)
-        heard.append((g[:, 0] != 0).float().mean(0).cpu())  # which of the sparse features, the last, have one
+        heard.append((g[:, 0] != 0).float().mean(0).cpu())  # share of problems where each sparse feature has one
         final = {key: relative_loss(w, data[key[0]][1], moments[key[0]]).cpu() for key, w in weights.items()}
         yield (step + 1) / steps, {kind: final["scaled", kind].amin(1).mean().item() for kind in KINDS}
 

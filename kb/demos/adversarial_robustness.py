@@ -1,9 +1,9 @@
 """Adversarial robustness — small worst-case noise breaks a network; random noise of the same size does not.
 
 Digits of 8 x 8 pixels between 0 and 1; an attacker may move every pixel by at most 0.15. FGSM takes one step along
-the sign of the gradient of the loss, PGD twenty small ones, each projected back into the allowed box; the worst of
-twenty random signs is what as many looks find without a gradient. One network is trained normally, the other on
-PGD examples, which makes it right more often than not even under attack.
+the sign of the gradient of the loss, PGD twenty small ones (five in training), each projected back into the allowed
+box; the worst of twenty random signs is what as many looks find without a gradient. One network is trained normally,
+the other on PGD examples, which makes it right more often than not even under attack.
 
 Needs:  torch, scikit-learn
 Source: I. Goodfellow et al., Explaining and Harnessing Adversarial Examples, ICLR 2015 (FGSM); A. Madry et al.,
@@ -71,7 +71,7 @@ def under(net: nn.Module, attack: Callable, x: Tensor, y: Tensor, *how) -> tuple
 
 def parity(generator: torch.Generator) -> dict[str, float]:
     """Gaps from worst cases that are known, f64: of a linear model and of a loss with one peak."""
-    linear = nn.Linear(64, 2).double()  # its margin is (w_1 - w_0) x for label 1
+    linear = nn.Linear(64, 2).double()  # its margin is (w_1 - w_0) x + b_1 - b_0 for label 1
     x, label = torch.rand(100, 64, generator=generator).double(), torch.ones(100).long()
     w = (linear.weight[1] - linear.weight[0]).detach()
     worst = (x - BOX * w.sign()).clamp(0, 1)

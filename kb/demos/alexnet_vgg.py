@@ -55,7 +55,7 @@ class Net(nn.Module):
         self.stacks = nn.ModuleList([Stack(1, a), Stack(a, b, kernels)])
         self.hidden, self.out = nn.Linear(9 * b, HIDDEN), nn.Linear(HIDDEN, 10)
         for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):  # variance 2 / inputs after ReLU, 1 / inputs after tanh
+            if isinstance(layer, nn.Conv2d | nn.Linear):  # variance 2 / inputs with ReLU, 1 / inputs with tanh
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu" if bend is torch.relu else "linear")
                 nn.init.zeros_(layer.bias)
 

@@ -1,4 +1,4 @@
-"""Automatic differentiation — a tape of operations, walked backwards, gives all slopes for the price of a few runs.
+"""Automatic differentiation — a tape of operations, walked backwards, gives a gradient for the price of a few runs.
 
 Every operation writes down its parents and its slope for each: the computational graph. Walked backwards, the tape
 turns weights u of the outputs into u^T J (reverse mode); walked forwards, a direction v of the inputs into J v (forward
@@ -106,7 +106,7 @@ Program = list[tuple[str, int, int]]
 
 
 def random_program(dice: random.Random) -> Program:
-    """Operations, each with the nodes that it reads."""
+    """Operations, each with two nodes; what takes one argument reads the first."""
     return [(dice.choice(list(RULES)), dice.randrange(k), dice.randrange(k)) for k in range(INPUTS, INPUTS + LENGTH)]
 
 
@@ -166,7 +166,7 @@ def examine(program: Program, x: list[Tensor], u: list[Tensor]) -> dict[str, flo
 
 
 def costs(n: int, device: str) -> dict[str, float]:
-    """Operations for all n derivatives of sum tanh(x_i) x_(i+1), in evaluations of it."""
+    """Operations for all n derivatives of x_1 + sum tanh(x_i) x_(i+1), in evaluations of it."""
     tape = Tape()
     leaves = [tape.leaf(v) for v in torch.linspace(-1, 1, n).to(device)]
     total = leaves[0]
@@ -232,7 +232,7 @@ def run(device="cpu", seed=0, steps=60):
 
 # %% what is claimed
 
-TITLE = {"en": "One walk back along the tape gives every derivative", "zh": "沿记录带倒走一遍，得到全部导数"}
+TITLE = {"en": "One walk back along the tape gives a whole gradient", "zh": "沿记录带倒走一遍，得到整个梯度"}
 CURVES = "relative error"
 CPU_SECONDS = 2
 CLAIMS = {

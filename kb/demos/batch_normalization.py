@@ -1,11 +1,11 @@
-"""Batch normalization — a deep net learns at a learning rate at which its plain twin never does.
+"""Batch normalization — a deep net learns at a learning rate at which its plain twin does not.
 
 Two ReLU nets of eight layers train on 8x8 digits at several learning rates: same initial weights, same mini-batches,
-plain SGD. One standardizes every unit over the mini-batch (train mode) and keeps running averages of mean and
+plain SGD. One standardizes every hidden unit over the mini-batch (train mode) and keeps running averages of mean and
 variance. In eval mode these stand in for the batch, so that a prediction does not depend on the neighbours of its
-example: batches of one class are read as well as mixed ones in eval mode, but about at chance in train mode. At a
-small rate the plain net learns too. The paper explains the effect by a smaller internal covariate shift; that is
-disputed and not tested here.
+example: batches of one class are read as well as mixed ones in eval mode, but about at chance in train mode. At a small
+rate the plain net learns too. The paper explains the effect by a smaller internal covariate shift; that is disputed and
+not tested here.
 
 Needs:  torch, scikit-learn
 Source: S. Ioffe, C. Szegedy, Batch Normalization: Accelerating Deep Network Training by Reducing Internal
@@ -191,9 +191,9 @@ CLAIMS = {
         "zh": "训练好的网络与换用 nn.BatchNorm1d 的同一网络在输出、梯度和滑动平均上的差距（f64）；对照的动量为 0.2",
     },
     "parity use_change <= 1e-10 < training_change": {
-        "en": "largest change of images' outputs when the rest of the batch is drawn anew, all sizes, eval mode, "
+        "en": "largest change of images' outputs when the rest of the batch is drawn anew, 7 sizes, eval mode, "
         "relative (f64); control: train mode, at the size where it is smallest",
-        "zh": "评估模式下重新抽取同批的其余图像后输出的最大相对变化（各种批大小，f64）；"
+        "zh": "评估模式下重新抽取同批的其余图像后输出的最大相对变化（七种批大小，f64）；"
         "对照：训练模式下变化最小的批大小",
     },
     "parity shared_images <= 0 < own_images": {

@@ -118,7 +118,7 @@ def loss_gap(net: Encoder, words: Tensor, spoilt: Tensor, chosen: Tensor, all_wo
 
 
 def mask_gap(words: Tensor, spoilt: Tensor, chosen: Tensor) -> float:
-    """The largest of the differences from what is due: of ten 3 are chosen, of them 8 MASK and 1 kept; no other."""
+    """The largest difference from what is due: of ten 3 are chosen, of ten chosen 8 MASK, 1 kept; the others kept."""
     hidden, same = spoilt == MASK, spoilt == words
     shares = [chosen, hidden[chosen], same[chosen], same[~chosen]]
     return max(abs(float(share.double().mean()) - due) for share, due in zip(shares, (0.3, 0.8, 0.1, 1.0), strict=True))

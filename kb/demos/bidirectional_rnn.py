@@ -1,10 +1,10 @@
 """Bidirectional RNN — one net reads forwards, one backwards, and each place is labelled from both sides.
 
-Letters A and B are scattered over blanks; each place is to be labelled with the letter before it and the letter after
-it, one label of four. Two LSTMs (RNNs with a memory) label fresh sequences together; what reads only what came before
-knows one half of the label and guesses the other, so that 1/2 is its ceiling on average. Rivals: one LSTM that reads
-forwards, with more parameters, and a table of what was commonest for the same seven characters around the place, which
-sees three ahead.
+Letters A and B are scattered over blanks; each place between the ends is to be labelled with the letter before it and
+the letter after it, one label of four. Two LSTMs (RNNs with a memory) label fresh sequences together; what reads only
+what came before knows one half of the label and guesses the other, so that 1/2 is its ceiling on average. Rivals: one
+LSTM that reads forwards, with more parameters, and a table of what was commonest for the same seven characters around
+the place, which sees three ahead.
 
 Needs:  torch
 Source: M. Schuster, K. Paliwal, Bidirectional Recurrent Neural Networks, IEEE Transactions on Signal Processing

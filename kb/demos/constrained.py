@@ -1,4 +1,4 @@
-"""Constrained decoding — a mask of the grammar makes every output valid JSON, and bends the model's distribution.
+"""Constrained decoding — a mask of grammar and length makes every output valid JSON and bends the model's distribution.
 
 A tiny exact model: a table of the next token given the last two, trained on short JSON records of which each token is
 lost with chance 0.08. The grammar is an automaton: an object of the keys "a" and "b", with numbers (1 or 2) or lists of
@@ -6,7 +6,7 @@ them, in at most 14 tokens. Free decoding, the control, is valid as often as its
 each step what cannot become valid in the tokens that are left; one that knows the grammar only, as is usual, is cut off
 now and then. Every valid record is enumerated: the mask gives each another probability than the model's, given that it
 is valid; weighting by the chance of a valid ending gives just that one. How far two distributions are apart is their
-total variation, half the sum of the differences.
+total variation, half the sum of the absolute differences.
 
 Needs:  torch
 Source: B. Willard, R. Louf, Efficient Guided Generation for Large Language Models, arXiv:2307.09702, 2023 (a mask);
@@ -193,7 +193,7 @@ def run(device="cpu", seed=0, steps=150):
 
 # %% what is claimed
 
-TITLE = {"en": "A grammar's mask makes every output valid", "zh": "语法掩码让每个输出都合法"}
+TITLE = {"en": "A mask that looks ahead makes every output valid", "zh": "向前看的掩码让每个输出都合法"}
 CURVES = "cross-entropy"
 CPU_SECONDS = 1
 CLAIMS = {

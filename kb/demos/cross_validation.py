@@ -5,7 +5,8 @@ from breast tumours the estimates of 10-fold cross-validation scatter less from 
 random hold-outs of a third, which takes as many fits (less scatters more; a half slightly less, but its models see only
 half the data). Other controls: nine folds, test sets drawn at random, folds that ignore the classes, the error on the
 training rows (0 for a nearest neighbour), and the classic leak: of 1,000 noise features the 20 that go best with all
-labels are chosen before the folds are cut, and random labels seem predictable; chosen in each training part, not.
+labels, those of the test rows too, are chosen once, and random labels seem predictable; chosen in each training part,
+not.
 
 Needs:  torch, scikit-learn
 Source: M. Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B 36, 1974; R. Kohavi, A
@@ -209,8 +210,8 @@ CLAIMS = {
     },
     "trained inside_miss <= 0.04 < outside_miss": {
         "en": "mean difference of the estimated error from 1/2, the truth where labels are random, half of each class; "
-        "the control chooses features before the folds are cut",
-        "zh": "标签随机（两类各半）时误差估计与真值 1/2 的平均差；对照在划分之前就选好了特征",
+        "the control chooses features by all rows, the tested ones too",
+        "zh": "标签随机（两类各半）时误差估计与真值 1/2 的平均差；对照用全部样本（含被测试的）挑选特征",
     },
 }
 ZH = {

@@ -4,10 +4,10 @@ Domain A is a square of points, domain B half a ring; no point is paired with an
 G translates A to B and F translates B to A, each against a discriminator, and the cycle loss asks that F(G(a)) is a and
 that G(F(b)) is b. The adversarial loss is cross-entropy, as in the paper's first equation; its training takes squares.
 Two controls leave one part out. Without the cycle, both translations go most of the way, but they do not agree: there
-and back, a point ends up elsewhere. Without discriminators all come back, and hardly anything is translated. After so
-short a training about a third of the points that the CycleGAN takes to B lie beside the half ring, not on it. The loss
-asks for a way back, not for one translation: a linear map that moves mean and covariance of A to those of B has one
-too, says the table, and its samples come about as near here by the energy distance (0 for equal distributions).
+and back, a point ends up elsewhere. Without discriminators all come back, but few points reach the other domain. After
+so short a training about a third of the points that the CycleGAN takes to B lie beside the half ring, not on it. The
+loss asks for a way back, not for one translation: a linear map that moves mean and covariance of A to those of B has
+one too, says the table, and its samples come about as near here by the energy distance (0 for equal distributions).
 
 Needs:  torch
 Source: J.-Y. Zhu, T. Park, P. Isola, A. Efros, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
@@ -78,7 +78,7 @@ def moved(x: Tensor, y: Tensor, points: Tensor) -> Tensor:
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'|: zero when the two samples have one distribution."""
+    """2 E|a - b| - E|a - a'| - E|b - b'|: zero on average when the two samples have one distribution."""
     within = sum(torch.cdist(s, s).sum() / (len(s) * (len(s) - 1)) for s in (a, b))
     return float(2 * torch.cdist(a, b).mean() - within)
 

@@ -6,7 +6,7 @@ Renyi divergence what that is worth: epsilon is 12 at noise of 2 and delta of 0.
 example joins a batch by its own coin, and the attacker sees all weights of all steps. One attack is tried, on the last
 weights: of 600 training digits 100 are canaries with labels drawn at random, and the loss is to tell them from 400 such
 others that were not used. It does so better where plain SGD trained (the control, at the rate of its best accuracy).
-Clipping alone, or a smaller rate, helps nearly as much against it, but promises nothing; epsilon allows far better
+Clipping alone helps as much against it, a smaller rate nearly so, but both promise nothing; epsilon allows far better
 attacks. That the learning rates were tuned on these data costs privacy as well and is not counted.
 
 Needs:  torch, scikit-learn
@@ -52,7 +52,7 @@ def private(total: Weights, sigma: float, clip: float, generator: torch.Generato
 
 
 def renyi(q: float, sigma: float, order: int) -> float:
-    """Renyi divergence of one step: log sum_k C(a, k) (1 - q)^(a - k) q^k exp(k (k - 1) / 2 sigma^2) / (a - 1)."""
+    """Renyi divergence of one step: log sum_k C(a, k) (1 - q)^(a - k) q^k exp(k (k - 1) / (2 sigma^2)) / (a - 1)."""
     if q == 1:
         return order / (2 * sigma**2)
     terms = [
@@ -205,7 +205,7 @@ CLAIMS = {
     "trained private_attack <= 0.62 < plain_attack <= 0.8": {
         "en": "how often a canary that was trained on has a lower loss than one that was not, DP-SGD with noise of 2; "
         "the control is SGD without clipping and noise, at 0.3 of the rate",
-        "zh": "训练过的金丝雀样本比未训练过的损失更低的比例，噪声倍数为 2；对照为不裁剪不加噪的 SGD，学习率为 0.3 倍",
+        "zh": "训练过的金丝雀损失低于未训练过的比例，DP-SGD 噪声倍数为 2；对照为不裁剪不加噪的 SGD，学习率为 0.3 倍",
     },
     "trained private_accuracy >= 0.88 > noisy_accuracy >= 0.7": {
         "en": "accuracy on 797 other digits of DP-SGD with noise of 2; the control has noise of 8, at half the rate",
@@ -231,13 +231,13 @@ CLAIMS = {
         "zh": "抽样一步的 Rényi 散度与数值积分的最大差距（2、5、16 阶）；对照忽略抽样",
     },
     "parity closed_gap <= 0.01 < sampled_gap": {
-        "en": "relative gap of epsilon of 100 whole batches to T/2s^2 + sqrt(2 T log(1/delta))/s; the control "
+        "en": "relative gap of epsilon of 100 whole batches to T/(2s^2) + sqrt(2 T log(1/delta))/s; the control "
         "samples a fifth",
-        "zh": "100 个整批的 epsilon 与 T/2s^2 + sqrt(2 T log(1/delta))/s 的相对差距；对照只抽五分之一",
+        "zh": "100 个整批的 epsilon 与 T/(2s^2) + sqrt(2 T log(1/delta))/s 的相对差距；对照只抽五分之一",
     },
     "constant epsilon <= 12.4": {
-        "en": "epsilon of 500 steps at noise of 2, a fifth of the examples in a batch, delta = 0.001",
-        "zh": "噪声倍数为 2、每批抽五分之一样本、500 步、delta = 0.001 时的 epsilon",
+        "en": "epsilon of 500 steps at noise of 2, each example in a batch with chance 1/5, delta = 0.001",
+        "zh": "噪声倍数为 2、每个样本以 1/5 概率入批、500 步、delta = 0.001 时的 epsilon",
     },
 }
 ZH = {

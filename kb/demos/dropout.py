@@ -68,7 +68,7 @@ def gap_to_torch(net: nn.Module, x: Tensor, seed: int, other: int) -> float:
 
 
 def ensemble_gap(p: float, layer: Dropout, generator: torch.Generator) -> float:
-    """Softmax layer with all units on, against the mean of its 2^UNITS thinned versions (f64)."""
+    """Softmax layer with all units on, against the geometric mean of its 2^UNITS thinned versions (f64)."""
     x, weight = (torch.randn(s, dtype=torch.float64, generator=generator) for s in ((UNITS,), (UNITS, 3)))
     masks = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * UNITS)  # (2^UNITS, UNITS)
     chance = torch.where(masks == 1, 1 - p, p).prod(1, keepdim=True)  # (2^UNITS, 1)

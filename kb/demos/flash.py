@@ -4,7 +4,7 @@ A block of queries meets one tile (32, in training 8) of keys and values after t
 subtracted before exp; when a larger one comes, what was summed is scaled down to it. So the result is exact but for
 rounding, also where scores of 1000 overflow exp. For the gradient, each tile is computed again; beside inputs and
 output, that takes one number a query, the log of its sum. The controls: plain attention, which holds and keeps the
-n x n table; and the cheap way to work in tiles, a softmax in each and the mean of all, which is another function. Held
+n x n table; and the naive way to work in tiles, a softmax in each and the mean of all, which is another function. Held
 numbers are counted as each operation makes and frees its tensors, on the CPU; the paper's gain in speed, by fewer reads
 and writes of a GPU's slow memory, is not measured here.
 
@@ -88,7 +88,7 @@ def plain(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def tile_means(q: Tensor, k: Tensor, v: Tensor, tile: int = TILE) -> Tensor:
-    """Each tile with a softmax of its own, and the mean of all: no table either, but no attention."""
+    """Each tile with a softmax of its own, and the mean of all: no softmax of a whole row, and no attention."""
     return torch.stack([plain(q, *pair) for pair in zip(k.split(tile, -2), v.split(tile, -2), strict=True)]).mean(0)
 
 

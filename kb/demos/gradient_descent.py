@@ -82,7 +82,7 @@ def bowl(kappa: float, generator: torch.Generator) -> Tensor:
 
 
 def factors(matrix: Tensor, w: Tensor, rates: Tensor, steps: int) -> Tensor:  # (D, D), (D,), (R,) -> (R,)
-    """By which a step multiplies the distance to the lowest point, the mean of the last quarter of the steps."""
+    """By which a step multiplies the distance to the lowest point, the geometric mean of the last quarter."""
     path = descend(lambda w: w @ matrix, w.expand(len(rates), -1), rates[:, None], steps)
     return (path[-1].norm(dim=1) / path[-1 - steps // 4].norm(dim=1)) ** (4 / steps)
 

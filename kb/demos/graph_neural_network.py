@@ -40,8 +40,8 @@ class GCN(nn.Module):
         self.first = nn.Parameter(torch.empty(TRIALS, d_in, HIDDEN).uniform_(-0.35, 0.35))
         self.second = nn.Parameter(torch.empty(TRIALS, HIDDEN, 2).uniform_(-0.6, 0.6))
 
-    def forward(self, a: Tensor, x: Tensor) -> Tensor:  # (N, N), (N, d_in) -> (TRIALS, N, 2)
-        h = F.relu(a @ x @ self.first)  # H = ReLU(a X W): transform, then average over the neighbourhood
+    def forward(self, a: Tensor, x: Tensor) -> Tensor:  # (N, N) or (TRIALS, N, N), (N, d_in) -> (TRIALS, N, 2)
+        h = F.relu(a @ x @ self.first)  # H = ReLU(a X W): average over the neighbourhood, then transform
         return a @ h @ self.second
 
 
@@ -185,8 +185,8 @@ CLAIMS = {
         "zh": "未标注成员上的准确率；对照：同样的网络，边在度数不变下被重连，或没有边，取较好者",
     },
     "parity propagation_gap <= 1e-10 < row_average_gap": {
-        "en": "gap of propagation from I minus networkx's normalized Laplacian; the control averages rows",
-        "zh": "传播矩阵与 networkx 归一化拉普拉斯（I − L）的差距；对照只按行平均",
+        "en": "gap of propagation from I minus networkx's normalized Laplacian, loops added; the control averages rows",
+        "zh": "传播矩阵与 networkx 归一化拉普拉斯（I − L，已加自环）的差距；对照只按行平均",
     },
     "parity network_gap <= 1e-10 < row_average_network_gap": {
         "en": "gap of the trained network and its gradients from sums over networkx's neighbours (f64); the control "

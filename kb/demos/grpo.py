@@ -1,11 +1,12 @@
 """GRPO — answers to one question are graded against one another by a rule that checks them; its gaps are learned too.
 
-A small policy answers "a + b" with up to four tokens. It imitates demonstrations that are right one time in five; for
-two questions of three one wrong digit is more frequent. Then it draws eight answers a question, and the right digit,
-followed by the end, earns a mark more. Each question is marked on a scale of its own, from a zero of its own: the mean
-of the group cancels the zero, its deviation the scale. The control takes mean and deviation of the whole batch, at the
-rate that suits it best. At last a careless rule looks for the right digit anywhere: what it pays rises, the true score
-falls, since listing digits pays. With a penalty on the KL divergence from the start the true score rises instead.
+A small policy answers "a + b" with up to four tokens; right is the last digit of the sum. It imitates demonstrations
+that are right one time in five; for two questions of three one wrong digit is more frequent. Then it draws eight
+answers a question, and the right digit, followed by the end, earns a mark more. Each question is marked on a scale of
+its own, from a zero of its own: the mean of the group cancels the zero, its deviation the scale. The control takes mean
+and deviation of the whole batch, at the same rate (half as much again suits it better, and is not enough). At last a
+careless rule looks for the right digit anywhere: what it pays rises, the true score falls, since listing digits pays.
+With a penalty on the KL divergence from the start the true score rises instead.
 
 Needs:  torch
 Source: Z. Shao et al., DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models,

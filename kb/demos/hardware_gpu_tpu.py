@@ -6,8 +6,8 @@ in place, 256 multipliers take 46 cycles for a product of two 16 x 16 matrices, 
 read from memory instead of 8192, for weights stay and inputs are passed on. Two thirds of the cells idle meanwhile, on
 average; a stream of 1024 rows leaves 3 % idle. Nothing is claimed about the speed of a real TPU. Then, on the device at
 hand (--device cuda for a GPU), batched matrix products are timed beside Python loops over single numbers, where most of
-the time is the interpreter's, and beside elementwise multiply-adds, which use each number once: that depends on the
-machine and is information only.
+the time is the interpreter's, and beside elementwise multiply-adds, which use each number once or twice: that depends
+on the machine and is information only.
 
 Needs:  torch
 Source: H. T. Kung, Why Systolic Architectures?, IEEE Computer 15(1), 1982; N. Jouppi et al., In-Datacenter Performance
@@ -170,9 +170,9 @@ CLAIMS = {
         "zh": "1024 行数据流过阵列时工作单元的比例；对照只有 16 行",
     },
     "parity array_gap <= 0 < unskewed_array_gap": {
-        "en": "simulated arrays of six shapes against the matrix product, in whole numbers; in the control the inputs "
+        "en": "simulated products of six shapes against matrix products, in whole numbers; in the control the inputs "
         "enter unskewed",
-        "zh": "六种形状的模拟阵列与矩阵乘法的差距（整数，精确）；对照中输入未错开",
+        "zh": "模拟阵列在六种形状的乘法上与矩阵乘积的差距（整数，精确）；对照中输入未错开",
     },
     "parity count_gap <= 0 < single_count_gap": {
         "en": "counted cycles, reads and multiply-adds of the arrays against m + k + n - 2, mk + kn and mkn; control: "

@@ -40,7 +40,7 @@ class Nets(nn.Module):
         self.weights = nn.ParameterList(layer.weight.detach().T.repeat(copies, 1, 1) for layer in layers)
         self.biases = nn.ParameterList(layer.bias.detach().repeat(copies, 1, 1) for layer in layers)
 
-    def forward(self, x: Tensor) -> Tensor:  # (copies, B, 64) -> (copies, B, 10), before the softmax
+    def forward(self, x: Tensor) -> Tensor:  # (copies, B, 64) or (B, 64) -> (copies, B, 10), before the softmax
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = (x.relu() if i else x) @ weight + bias
         return x
@@ -100,7 +100,7 @@ def run(device="cpu", seed=0, steps=350):
         blurred = x[rows] + 0.1 * torch.randn(BATCH, 64, generator=batches).to(device)
         update(optimizer, F.cross_entropy(teacher(blurred)[0], y[rows]), 2e-3 * min(1, 2 - step / 75))
     with torch.no_grad():
-        answers, spoken = teacher(x)[0], teacher(x_test)[0]  # (TRAIN, 10): all that a student hears of it
+        answers, spoken = teacher(x)[0], teacher(x_test)[0]  # (TRAIN, 10), all a student hears, and (497, 10)
 
     by_digit = [(y.cpu() == digit).nonzero()[:, 0] for digit in range(10)]
     few = torch.stack([rows[: SETS * PER_DIGIT] for rows in by_digit]).view(10, SETS, PER_DIGIT)
@@ -114,7 +114,7 @@ def run(device="cpu", seed=0, steps=350):
     shown: list[set[bytes]] = [set() for _ in lessons[SETS:]]
 
     def taught(images: Tensor) -> Tensor:  # (lessons, BATCH, 64) -> (lessons, BATCH, 10)
-        """The students' answers to images that they learn from, which are noted."""
+        """The students' answers to images that they learn from; all but those of the sets of 30 are noted."""
         for seen, given in zip(shown, images[SETS:].cpu(), strict=True):
             seen |= row_set(given)
         return soft(images)

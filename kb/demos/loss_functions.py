@@ -209,8 +209,8 @@ CLAIMS = {
         "zh": "两个解与均值（平方误差）、中位数（绝对误差）的距离；对照互换两者",
     },
     "parity loss_gap <= 1e-10 < no_softmax_gap": {
-        "en": "gap of cross-entropy and its gradient p - y to torch on trained logits (f64); the control: no softmax",
-        "zh": "训练后 logit 上，交叉熵及其梯度 p - y 与 torch 之差（f64）；对照的梯度漏掉 softmax",
+        "en": "gap of cross-entropy and its gradient p - y to torch, logits up to 2000 (f64); the control: no softmax",
+        "zh": "绝对值至 2000 的 logit 上，交叉熵及其梯度 p - y 与 torch 之差（f64）；对照的梯度漏掉 softmax",
     },
     "parity mse_gap <= 1e-10 < no_slope_gap": {
         "en": "gap of MSE on probabilities and its gradient to torch (f64); the control omits the slope of the softmax",

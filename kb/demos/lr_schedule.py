@@ -95,7 +95,7 @@ def network_loss(weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:  # (R, 
 
 
 def adam(g: Tensor, first: Tensor, second: Tensor, t: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A step of size 1, and both averages."""
+    """A step at rate 1, and both averages."""
     first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
     return first / (1 - 0.9 ** (t + 1)) / ((second / (1 - 0.999 ** (t + 1))).sqrt() + 1e-8), first, second
 

@@ -94,7 +94,7 @@ def linear_error(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> f
 
 
 def reach(cell: nn.Module, x: Tensor) -> list[float]:
-    """Mean gradient of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
+    """Mean norm of a last-state read-out's gradient at the input k steps back, relative to k = 0: T values; f64."""
     x = x.cpu().double().requires_grad_()
     last = copy.deepcopy(cell).cpu().double()(x)[:, -1]
     (g,) = torch.autograd.grad(last @ torch.linspace(-1, 1, HIDDEN, dtype=torch.float64), x, torch.ones(len(x)))

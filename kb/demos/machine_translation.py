@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WIDTH, HEADS, BATCH, RATE, TRAIN, TEST, HELD, ROUNDS = 48, 4, 64, 4e-3, 2000, 200, 24, 8
-SOURCE, TARGET = 10, 18  # longest sentences, padded
+SOURCE, TARGET = 10, 18  # padded lengths of sentences
 
 # %% the concept
 
@@ -85,7 +85,7 @@ class Translator(nn.Module):
         return self.head(self.norm(self.decoder(y, before, memory, there)))
 
     @torch.no_grad()
-    def translate(self, source: Tensor) -> Tensor:  # (B, N) -> (B, TARGET)
+    def translate(self, source: Tensor) -> Tensor:  # (B, N) -> (B, TARGET - 1)
         written = torch.ones_like(source[:, :1])  # 1 is the start, 0 the end
         for _ in range(TARGET - 1):
             written = torch.cat([written, self(source, written)[:, -1:].argmax(-1)], 1)  # greedily, from its own words

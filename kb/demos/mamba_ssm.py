@@ -293,7 +293,7 @@ ZH = {
     "与两个网络的回答",
     "token": "词元",
     "sum": "和",
-    "numbers held for one head": "单个注意力头同时占用的数",
+    "numbers held for one head": "单个头同时占用的数",
     "linear attention": "线性注意力",
     "attention, token by token": "普通注意力，逐词元",
     "attention": "普通注意力",

@@ -54,7 +54,7 @@ def adapt(
 
 
 def meta_loss(weights: Weights, few: Points, fresh: Points, through: bool = True) -> Tensor:
-    return task_losses(adapt(weights, *few, INNER, 1, through), *fresh).mean()  # sum_i L_i(w - a dL_i(w) / dw)
+    return task_losses(adapt(weights, *few, INNER, 1, through), *fresh).mean()  # mean_i L_i(w - a dL_i(w) / dw)
 
 
 # %% its control

@@ -41,7 +41,7 @@ class Training:
         self.optimizer = torch.optim.Adam(self.master, eps=1e-15)
 
     def gradients(self, x: Tensor, y: Tensor) -> tuple[float, list[Tensor]]:
-        """The loss, and the gradients in FP32, unscaled; those that FP16 cannot hold are zero or infinite."""
+        """The loss, and the gradients in FP32, unscaled; those that FP16 cannot hold are zero or not finite."""
         low = [w.to(self.dtype).requires_grad_() for w in self.master]
         loss = F.mse_loss(forward(low, x), y)
         found = torch.autograd.grad(loss * self.scale, low, materialize_grads=True)  # d(s L) = s dL: out of zero's way
@@ -53,7 +53,7 @@ class Training:
             for w, g in zip(self.master, gradients, strict=True):
                 w.grad = g
             self.optimizer.param_groups[0]["lr"] = rate
-            self.optimizer.step()  # in FP32: w += dw adds up, however small dw is beside w
+            self.optimizer.step()  # in FP32: w += dw adds up where FP16 would lose dw
             self.good += 1
             if self.dynamic and self.good % PATIENCE == 0:
                 self.scale *= 2

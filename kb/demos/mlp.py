@@ -47,7 +47,7 @@ class MLP(nn.Module):
 
 
 def perceptron(x: Tensor, signs: Tensor, generator: torch.Generator) -> float:
-    """Rosenblatt's rule for one neuron, sign(w x + b): the largest share right after any update. (n, 2), (n,)"""
+    """Rosenblatt's rule for one neuron, sign(w x + b): the largest share right on the way. (n, 2), (n,)"""
     x, best = torch.cat([x, torch.ones(len(x), 1)], 1), 0.0  # the last input is always 1, its weight the bias
     w = torch.randn(3, generator=generator)
     for _ in range(UPDATES):
@@ -57,7 +57,7 @@ def perceptron(x: Tensor, signs: Tensor, generator: torch.Generator) -> float:
             break
         wrong = (~right).nonzero()[:, 0]
         pick = wrong[torch.randint(len(wrong), (), generator=generator)]
-        w = w + signs[pick] * x[pick]  # w <- w + y x: turn towards an example that is wrong
+        w = w + signs[pick] * x[pick]  # w <- w + y x: towards a wrong example of class +1, away from one of -1
     return best
 
 

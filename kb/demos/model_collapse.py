@@ -3,11 +3,11 @@
 Two tiny exact models. A Gaussian is fitted to 20 samples, the next one to 20 samples of that, and so on, 20 times; a
 table of word frequencies (100 words, Zipf's law: the k-th has a share like 1/k) is counted from 500 samples of the one
 before. Three ways to choose each generation's data: only the last model's samples (replace), a fifth of them drawn
-afresh from the real source (a fifth real), and all data so far, ever more (accumulate). The controls are the ways with
-real data. All figures are means, over 4000 chains of Gaussians and 400 of word tables, and are held against their exact
-expectations (but for the words where data accumulate, which are never lost). Where data are replaced, the expected
-variance falls by the factor 1 - 1/n with each fit by maximum likelihood; divided by n - 1 it would stay, and half the
-chains would still lose about two thirds of theirs, or more.
+afresh from the real source (a fifth real), and all data so far, ever more (accumulate). The first is compared
+with the others. All figures are means, over 4000 chains of Gaussians and 400 of word tables; the last are held against
+exact expectations (but for the words where data accumulate, which are never lost). Where data are replaced, the
+expected variance falls by the factor 1 - 1/n with each fit by maximum likelihood; divided by n - 1 it would stay, and
+half the chains would still lose about two thirds of theirs, or more.
 
 Needs:  torch
 Source: I. Shumailov et al., The Curse of Recursion: Training on Generated Data Makes Models Forget, arXiv:2305.17493,

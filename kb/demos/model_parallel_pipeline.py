@@ -5,9 +5,9 @@ exchange of tensors is modelled, its time is not. Tensor parallelism splits a bl
 once on the way forwards. A pipeline of p stages cuts a batch into m micro-batches; a forward job takes one unit of
 time, a backward job two (assumed): stages idle for (p - 1) / (m + p - 1) of the time, the bubble. GPipe does all
 forward jobs first; with one forward, one backward job in turn (1F1B) the bubble is the same, but the first stage keeps
-p micro-batches, not m, and later ones fewer. ZeRO (FSDP is like its third stage) leaves each rank a shard of Adam's
-moments, then of gradients, then of weights; counted is the whole network, without what is gathered for use. The
-controls: no micro-batches; a step after each quarter of the batch; GPipe's order; what the ZeRO stage below holds.
+at most p micro-batches, not m, and later ones fewer. ZeRO (FSDP is like its third stage) leaves each rank a shard of
+Adam's moments, then of gradients, then of weights; counted is the whole network, without what is gathered for use. The
+controls: no micro-batches; a step after each quarter of the batch; (p - 1) / m; GPipe's order; the ZeRO stage below.
 
 Needs:  torch
 Source: M. Shoeybi et al., Megatron-LM, 2019 (arXiv:1909.08053); Y. Huang et al., GPipe, NeurIPS 2019; D. Narayanan
@@ -53,7 +53,7 @@ def gpipe(stage: int, stages: int, micro: int) -> list[Job]:
 
 
 def one_f_one_b(stage: int, stages: int, micro: int) -> list[Job]:
-    ahead = min(stages - 1 - stage, micro)  # forward jobs before the first backward one comes back
+    ahead = min(stages - 1 - stage, micro)  # forward jobs before the turns of one and one
     turns = [job for i in range(micro - ahead) for job in (("F", ahead + i), ("B", i))]
     return [("F", i) for i in range(ahead)] + turns + [("B", i) for i in range(micro - ahead, micro)]
 

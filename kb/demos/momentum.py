@@ -5,7 +5,7 @@ leaves in the end (kappa - 1) / (kappa + 1) of the distance at best, 99/101; one
 (sqrt kappa - 1) / (sqrt kappa + 1), 9/11. Both momenta take the constants of theory; the control, gradient descent, the
 best of 61 rates. On a convex loss that is no quadratic, there are starts (here from 3.07 to 3.46) from which the heavy
 ball, with the constants that are best on quadratics of its curvatures, circles for ever, while Nesterov's look ahead
-arrives; with less momentum the heavy ball does, too. On the ravine, (x^2 + 100 y^2) / 2, each rule takes the best of 61
+arrives; at a lower rate the heavy ball does, too. On the ravine, (x^2 + 100 y^2) / 2, each rule takes the best of 61
 rates from 0.001 to 1 at a momentum of theory; the heavy ball's rate is larger, and so are its first swings across.
 
 Needs:  torch
@@ -101,7 +101,7 @@ def network_gap(x: Tensor, weights: Tensor, nesterov: bool, theirs: bool) -> flo
 
 
 def ravine() -> tuple[dict[str, tuple[list[int], list[float]]], dict[str, tuple[list[float], list[float]]]]:
-    """The loss along 60 steps from (10, 1), at the rate of 0.001 to 1 that ends lowest, and the first 20 places."""
+    """The loss along 60 steps from (10, 1), at the rate of 0.001 to 1 that ends lowest, and the first 21 places."""
     curvature, rates = torch.tensor([1.0, 100.0]).double(), torch.logspace(-3, 0, 61, dtype=torch.float64)[:, None]
     ball, ahead = heavy_ball_constants(1, 100)[1], nesterov_constants(1, 100)[1]
     rules, losses, places = (

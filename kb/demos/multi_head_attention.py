@@ -62,8 +62,8 @@ def questions(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
 
 
 def torch_gap(net: Answerer, heads: int, *inputs: Tensor) -> float:
-    """Largest difference from nn.MultiheadAttention with the same weights, of so many heads: in answers, weights of
-    each head and all gradients; f64.
+    """Largest difference from nn.MultiheadAttention with the same weights, of so many heads: in answers, mean
+    weights of the heads and all gradients; f64.
     """
     net = copy.deepcopy(net).cpu().double()
     own = net.attention
@@ -164,9 +164,9 @@ CLAIMS = {
         "zh": "两个头未能还原的比例；对照：一个占满整个宽度的头，平均至少失掉四分之三",
     },
     "parity torch_gap <= 1e-10 < other_heads_gap": {
-        "en": "largest gap of the three nets to torch.nn.MultiheadAttention in answers, weights and gradients (f64); "
+        "en": "largest gap of the three nets to torch.nn.MultiheadAttention in answers, mean weights, gradients (f64); "
         "control: the same weights cut into another number of heads",
-        "zh": "三个网络与 torch.nn.MultiheadAttention 在答案、注意力权重与梯度上的最大差距（f64）；对照：同样的参数切成"
+        "zh": "三个网络与 torch.nn.MultiheadAttention 在答案、平均权重与梯度上的最大差距（f64）；对照：同样的参数切成"
         "另一种头数",
     },
     "parity parameter_spread <= 0 < full_width_spread": {

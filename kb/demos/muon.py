@@ -2,7 +2,7 @@
 
 An autoencoder of four weight matrices (64-32-32-32-64, tanh) learns 300 digits in 50 steps on all of them, with rates
 that fall to zero in a line. Muon's error is compared with those of SGD, Adam and Lion, which takes the sign of each
-entry instead; each is at the best of 9 rates and of two settings of its momentum, low ones, for so few steps. All four
+entry instead; each is at the best of 9 rates and two settings of its momentum, mostly low, for so few steps. All four
 matrices are Muon's, where its authors leave the first and the last to AdamW. Without weight decay, AdamW is Adam. Steps
 are counted, not seconds: one of Muon has 15 products more for each matrix. Singular values below a thousandth of the
 largest stay behind, as the figure shows. On the ravine, (x^2 + 100 y^2) / 2, the two numbers are a 1 x 2 matrix,

@@ -4,7 +4,7 @@ Nets of three ReLU layers learn 8x8 digits from mini-batches of two, plain SGD, 
 variance of an image's own units (layer), of each of four groups of them (group), or their root mean square alone (RMS)
 serve in training and in use. The control, batch normalization, takes mean and variance of each unit over the two
 images, which leaves hardly more than which of them had the larger value, and running averages in use; its accuracy is
-the best of three rates, and of running averages or statistics of all training images. A table shows what each layer,
+the best of three rates, and of running averages or statistics of all training images. A map shows what each layer,
 in use, takes out of an image: RMSNorm the scale, layer normalization the mean too, group and instance normalization
 both for each group or channel, batch normalization nothing.
 

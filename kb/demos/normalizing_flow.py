@@ -2,7 +2,7 @@
 
 Six affine couplings (RealNVP) map the plane, one coordinate at a time: a small network of the other says how to scale
 and shift it, so the inverse is a formula, and the log-determinant a sum. Trained by maximum likelihood on two
-half-moons, it gives fresh points a higher density than two Gaussians fitted to the moons do; the table shows that eight
+half-moons, its mean log density at fresh points is above that of two fitted Gaussians; the table shows that eight
 do nearly as well as the flow, sixteen better, and what the true density gives. The flow's density sums up to one over
 the plane, and without the log-determinant it does not. A sample is the inverse of noise: the figure shows samples, and
 what the inverse does to a grid.

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 SIDE, CELL, CLASSES, GRID = 32, 4, ("rectangle", "ellipse", "triangle"), 8
 SCENES, TESTS, WIDTH, BATCH, RATE, KEPT, POOL = 700, 150, 12, 16, 7e-3, 10, 4
 APART, OVERLAP, LEAST_SCORE, HIT = 0.7, 0.5, 0.05, 0.5
-SIZES, SHAPES = (7.0, 11.0, 16.0), (0.5, 1.0, 2.0)  # of anchors: sides in pixels, width over height
+SIZES, SHAPES = (7.0, 11.0, 16.0), (0.5, 1.0, 2.0)  # of anchors: root of the area in pixels, width over height
 
 # %% the concept
 
@@ -90,7 +90,7 @@ class FasterRCNN(nn.Module):
 
 
 def best_apart(boxes: Tensor, scores: Tensor, count: int, overlap: float) -> Tensor:  # (B, N, 4), (B, N) -> (B, count)
-    """Non-maximum suppression: keep the best box, drop those that overlap it, repeat; -1 where none is left."""
+    """Non-maximum suppression: keep the best box, drop those that overlap it much, repeat; -1 where none is left."""
     rows, kept = torch.arange(len(boxes), device=boxes.device), []
     for _ in range(count):
         score, best = scores.max(1)
@@ -109,7 +109,7 @@ def best_proposals(net: FasterRCNN, scores: Tensor, t: Tensor) -> Tensor:  # (B,
 
 
 def rpn_loss(scores: Tensor, t: Tensor, bases: Tensor, truth: Tensor) -> Tensor:  # (B, A), (B, A, 4), (A, 4), (B, M, 4)
-    """An anchor is an object where its IoU with one is 0.5 (paper: 0.7) or the largest for it; background below 0.3."""
+    """An anchor is an object where its IoU with one is >= 0.5 (paper: > 0.7) or largest for it; background < 0.3."""
     overlap = iou(bases[:, None], truth[:, None])  # (B, A, M); an object that is not there has no area
     best = ((overlap == overlap.amax(1, keepdim=True)) & (overlap > 0)).any(2)
     most, which = overlap.max(2)  # (B, A)
@@ -201,7 +201,7 @@ def overlap(a: list[float], b: list[float]) -> float:
 
 
 def move_loss(t: Tensor, base: list[float], box: list[float]) -> Tensor:
-    """Sum of the smooth absolute differences, half a square below 0.1."""
+    """Sum of the smooth absolute differences d: d^2 / 0.2 up to 0.1, from there d - 0.05."""
     wide, high = base[2] - base[0], base[3] - base[1]
     right = [(box[0] + box[2] - base[0] - base[2]) / 2 / wide, (box[1] + box[3] - base[1] - base[3]) / 2 / high]
     right += [math.log((box[2] - box[0]) / wide), math.log((box[3] - box[1]) / high)]

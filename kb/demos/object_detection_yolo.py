@@ -272,7 +272,7 @@ def run(device="cpu", seed=0, steps=400):
         "company_gap": company_gap(detector, fresh[:8], training=False),
         "training_company_gap": company_gap(detector, fresh[:8], training=True),
     }, {
-        "what is reported on fresh scenes, and how many objects there are": {
+        "cells above 0.5 on fresh scenes, before NMS, and how many objects there are": {
             "kind": "images",
             "images": [fresh[n].movedim(0, -1).tolist() for n in several],
             "titles": [f"{len(said)} / {len(truth[n][0])}" for n, said in zip(several, found, strict=True)],
@@ -325,7 +325,8 @@ CLAIMS = {
 }
 ZH = {
     "loss": "损失",
-    "what is reported on fresh scenes, and how many objects there are": "在新场景上报告的物体（报告数 / 实有数）",
+    "cells above 0.5 on fresh scenes, before NMS, and how many objects there are": "新场景上"
+    "高于 0.5 的格子（NMS 之前；格子数 / 实有物体数）",
     "rectangle": "矩形",
     "ellipse": "椭圆",
     "triangle": "三角形",

@@ -7,7 +7,8 @@ published counts. Controls: kernels without biases and normalization, one produc
 GPT-2's rules 12 L d^2 + V d and 2 L d (L layers of width d, V tokens), and experts that all work. Language models are
 counted by their matrices, without the attention scores, which grow with the context. The table takes 16 bits a number
 and attention to all 32k tokens, though gpt-oss and DeepSeek-V3 are published in fewer bits, GPT-2 and Gemma-2B read
-fewer tokens, and half the layers of gpt-oss keep only 128 of them. LeNet-5 has all its maps connected here.
+fewer tokens, and layers keep only 128 of them (half of gpt-oss's) or 4096 (Mistral-7B v0.1). LeNet-5 has all its maps
+connected here.
 
 Needs:  torch
 Source: published configurations; K. He et al., Deep Residual Learning for Image Recognition, CVPR 2016; M. Tan,
@@ -81,7 +82,7 @@ class Config:
         if self.latent:
             q, kv, rope = self.latent
             return d * q + q * (inner + self.heads * rope) + d * (kv + rope) + kv * 2 * inner + inner * d
-        return 2 * d * inner + 2 * d * self.kv * self.head  # W_q and W_o; W_k and W_v are narrower
+        return 2 * d * inner + 2 * d * self.kv * self.head  # W_q and W_o; W_k and W_v may be narrower
 
     def weights(self, experts: int) -> int:
         """Of all layers, where this many experts count."""
@@ -208,7 +209,7 @@ class Copy(nn.Module):
 
 
 def narrow(c: Config) -> Config:
-    """Of two layers or three, with everything smaller."""
+    """Of two layers or three, with most things smaller."""
     less = {name: max(1, getattr(c, name) // 32) for name in ("width", "vocab", "hidden", "expert")}
     less |= {name: max(1, getattr(c, name) // 8) for name in ("heads", "kv", "head")} | {"positions": c.positions // 32}
     latent = tuple(n // 16 for n in c.latent) if c.latent else None

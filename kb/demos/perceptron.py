@@ -2,10 +2,11 @@
 
 Random points of 2, 10 and 50 dimensions lie on two sides of a plane, none nearer to it than 0.15; a last input,
 always 1, has the bias as its weight. Novikoff's theorem allows (R / margin)^2 mistakes, R being the length of the
-longest example and the margin the least distance of one from the plane; on perpendicular examples (and one between
-them all) the rule makes just as many. Controls: the same points with one of them added once more under the other
-label, and XOR (yes where exactly one of two inputs is), which no line separates. Of all ways to label the corners of
-a square, a pentagon and a hexagon, the rule learns as many as Cover's formula says that a line can separate.
+longest example and the margin the least distance of one from the plane, both with that input; on perpendicular
+examples (and one between them all) the rule makes just as many. Among the controls: the same points with one of them
+added once more under the other label, and XOR (yes where exactly one of two inputs is), which no line separates. Of
+all ways to label the corners of a square, a pentagon and a hexagon, the rule learns as many as Cover's formula says
+that a line can separate.
 
 Needs:  torch, scikit-learn
 Source: F. Rosenblatt, The Perceptron, Psychological Review 65(6), 1958; A. Novikoff, On Convergence Proofs on
@@ -49,7 +50,7 @@ def learn(x: Tensor, y: Tensor, most: float) -> list[Tensor]:
 
 
 def hebb(x: Tensor, y: Tensor, passes: int) -> Tensor:
-    """Every example is added, whether it was judged rightly or not."""
+    """Every example times its label is added, whether it was judged rightly or not."""
     return passes * y @ x
 
 
@@ -198,8 +199,8 @@ CLAIMS = {
         "对照没有偏置，取三者最小",
     },
     "parity weights_gap <= 1e-10 < hebb_gap": {
-        "en": "largest gap to the final weights of scikit-learn's Perceptron (f64); the control adds every example, "
-        "1 to 5 times over",
+        "en": "largest gap to the final weights of scikit-learn's Perceptron (f64); the control adds every example "
+        "times its label, 1 to 5 times over",
         "zh": "最终权重与 scikit-learn 的 Perceptron 的最大差距（f64）；"
         "对照不论对错，把每个样本乘以标签后都加上，重复 1 至 5 遍",
     },

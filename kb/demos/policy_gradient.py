@@ -226,9 +226,9 @@ CLAIMS = {
         "zh": "训练后三分之二中，以学到的价值为基线时单条轨迹梯度的方差；对照：同样的轨迹，无基线",
     },
     "parity theorem_gap <= 1e-10 < myopic_gap": {
-        "en": "gradient of REINFORCE's loss, summed over all walks of three moves, against that of the exact return "
-        "(f64); the control credits only the immediate reward",
-        "zh": "对三步内所有轨迹求和的 REINFORCE 损失梯度，同精确回报的梯度的差距（f64）；对照只计即时奖励",
+        "en": "gradient of REINFORCE's loss, expected over all walks of three moves, against that of the exact return "
+        "and the values' error (f64); the control credits only the immediate reward",
+        "zh": "REINFORCE 损失梯度在所有三步轨迹上的期望，同精确回报与价值误差的梯度的差距（f64）；对照只计即时奖励",
     },
     "parity estimate_error <= 0.15 < myopic_estimate_error": {
         "en": "relative error of the first gradient, estimated from 40000 walks; the control credits only the "

@@ -191,7 +191,7 @@ CLAIMS = {
     "trained moved_accuracy >= 0.62 > unpooled_moved_accuracy >= 0.4": {
         "en": "accuracy with maximum pooling on fresh digits moved by a pixel, mean of four directions; the control: "
         "without pooling or strided, whichever is better",
-        "zh": "最大池化的网络在平移一个像素的新数字上的准确率，取四个方向的平均；对照为不池化或只隔格取值，取较好者",
+        "zh": "最大池化的网络在平移一个像素的新数字上的准确率，取四个方向的平均；对照为不池化或只按步幅取值，取较好者",
     },
     "trained least_centred_accuracy >= 0.94 > unpooled_moved_accuracy": {
         "en": "accuracy in the middle, with maximum pooling or without, whichever is worse; the control: once more "
@@ -230,7 +230,7 @@ ZH = {
     "cross-entropy": "交叉熵",
     "maximum": "最大池化",
     "mean": "平均池化",
-    "strided": "隔格取值",
+    "strided": "按步幅取值",
     "no pooling": "不池化",
     "a digit, and moved right by a pixel: one map of it, pooled": "一个数字与它右移一个像素后：一张特征图及其池化结果",
     "digit": "数字",

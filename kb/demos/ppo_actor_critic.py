@@ -227,9 +227,10 @@ CLAIMS = {
         "zh": "λ 为 0、0.95、1 的优势估计同“线性方程组解出的 λ 回报减去价值”的差距（f64）；对照越过对局结束继续求和",
     },
     "parity loss_gap <= 1e-10 < unclipped_loss_gap": {
-        "en": "losses and gradients of the trained networks against torch.distributions and the rule that no gradient "
-        "flows outside of the clip (f64); the control does not clip",
-        "zh": "训练后网络的损失与梯度，同 torch.distributions 及“截断区外无梯度”这一规则的差距（f64）；对照不做截断",
+        "en": "losses and gradients of the trained networks against torch.distributions and the rule that a move "
+        "gains only inside of the clip, or towards it (f64); the control does not clip",
+        "zh": "训练后网络的损失与梯度，同 torch.distributions 及“只在截断区内或朝它变化时才有收益”"
+        "这一规则的差距（f64）；对照不做截断",
     },
 }
 ZH = {

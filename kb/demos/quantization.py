@@ -55,7 +55,7 @@ class Net(nn.Module):
 
 @torch.no_grad()
 def infer(net: Net, x: Tensor, seen: Tensor, bits: int, sums=torch.int32, fitted: bool = False) -> Tensor:
-    """Answers by integer products, which are summed in the type `sums`; `seen` are training images: (B, 10)."""
+    """Answers by integer products, whose sums are kept in the type `sums`; `seen` are training images: (B, 10)."""
     for i, layer in enumerate(net.layers):
         x, seen = (x.relu(), seen.relu()) if i else (x, seen)
         w_scale = fitted_scale(layer.weight, bits, seen) if fitted else scale_of(layer.weight, bits)

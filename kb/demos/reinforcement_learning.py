@@ -34,7 +34,7 @@ def learn(q: Tensor, seen: tuple[Tensor, ...], rate: float, best: Callable = tor
 
 
 def choose(looks: Tensor, epsilon: Tensor, chance: Tensor) -> Tensor:
-    """Epsilon-greedy: at random as often as epsilon says, else what looks best: (n, A), (n,), (2, n) -> (n,)."""
+    """Epsilon-greedy: at random as often as epsilon says, else what looks best: (n, A), (n,), (2+, n) -> (n,)."""
     return torch.where(chance[0] < epsilon, (chance[1] * 4).long(), looks.argmax(-1))
 
 

@@ -85,7 +85,7 @@ def gradients(net: nn.Sequential, x: Tensor, y: Tensor) -> list[float]:
 
 
 def identity_gap(block: Block, x: Tensor) -> float:
-    """What a block whose last scale is zero changes in an input that is not negative (f64)."""
+    """What a block whose last scale and shift are zero changes in an input that is not negative (f64)."""
     block = block.double()
     with torch.no_grad():
         block.branch[-1].weight.zero_()
@@ -199,8 +199,8 @@ CLAIMS = {
         "zh": "25 层普通网络训练开始时首层的梯度范数；对照去掉批归一化",
     },
     "parity identity_gap <= 1e-10 < plain_identity_gap": {
-        "en": "a residual block whose last scale is zero, against the identity; the control is a plain block",
-        "zh": "末端缩放为零的残差块与恒等映射的差距；对照没有残差连接",
+        "en": "a residual block of last scale and shift zero, against the identity; the control is a plain block",
+        "zh": "末端缩放与平移为零的残差块与恒等映射的差距；对照没有残差连接",
     },
     "parity net_gap <= 1e-10 < no_shortcut_gap": {
         "en": "trained residual net against torch's functions, outputs and gradients (f64); control: no connections",

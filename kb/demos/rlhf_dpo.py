@@ -25,7 +25,7 @@ PROMPTS, VOCAB, LENGTH, WIDTH = 4, 4, 3, 48
 # %% the concept
 
 
-def bradley_terry(won: Tensor, lost: Tensor) -> Tensor:  # P(w is preferred to l) = sigma(r_w - r_l)
+def bradley_terry(won: Tensor, lost: Tensor) -> Tensor:  # -log P(w preferred to l), P = sigma(r_w - r_l)
     return -F.logsigmoid(won - lost)
 
 
@@ -237,9 +237,11 @@ CURVES = "loss"
 CPU_SECONDS = 2
 CLAIMS = {
     "trained model_order >= 0.9 > token_order >= 0.6": {
-        "en": "share of newly drawn pairs of replies that the reward model orders as the hidden reward does; control: "
+        "en": "share of newly drawn pairs of replies (seven in ten occur in training) that the reward model orders as "
+        "the hidden reward does; control: "
         "a model that counts the tokens, trained as long",
-        "zh": "奖励模型排序与隐藏奖励一致的新抽取回复对的比例；对照：只统计词元次数的模型，训练同样久",
+        "zh": "奖励模型排序与隐藏奖励一致的新抽取回复对的比例（约七成训练时见过）；"
+        "对照：只统计词元次数的模型，训练同样久",
     },
     "trained dpo_share >= 0.75 > imitated_share >= 0.1": {
         "en": "reward gained over the start, as a share of what start * exp(r / beta) gains; control: imitating the "

@@ -5,9 +5,9 @@ Counting: the net says after every bit whether the ones so far are even or odd. 
 given (detached). A table of the last 8 bits, and a linear fit to the states of the untrained net, are the rivals.
 Recalling: the net is asked once, at the end, for the first of some random numbers. Now the error has to travel back
 through all steps (backpropagation through time). Over 5 it does; over 60 the same net, trained as long, comes a part
-of the way: of ten starts the best still missed 7 % of the variance, the worst 99 %. Rates of 2e-2 (used) and 3e-2 suit
-it best; at 1e-2 and below it answers with the mean. The gradient k steps back is drawn before training, where less is
-left the farther back, and after it.
+of the way: what it still missed ran, by the start, from 7 % of the variance to 99 %. No rate suited it clearly better
+than 2e-2 (used); at 1e-2 and below it answers with the mean. The gradient k steps back is drawn before training, where
+less is left the farther back, and after it.
 
 Needs:  torch
 Source: J. Elman, Finding Structure in Time, Cognitive Science 14(2), 1990 (the net); P. Werbos, Backpropagation
@@ -113,7 +113,7 @@ def hand_gap(cell: RNN, x: Tensor, g: Tensor, cut: tuple[bool, bool]) -> float:
 
 
 def reach(cell: nn.Module, x: Tensor) -> list[float]:
-    """Mean gradient of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
+    """Mean |gradient| of a read-out of the last state, at the input k steps back, relative to k = 0: T values; f64."""
     x = x.cpu().double().requires_grad_()
     last = copy.deepcopy(cell).cpu().double()(x)[:, -1]
     (g,) = torch.autograd.grad(last @ torch.linspace(-1, 1, last.shape[1], dtype=torch.float64), x, torch.ones(len(x)))

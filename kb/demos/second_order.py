@@ -1,12 +1,12 @@
 """Second-order optimization — dividing the gradient by the curvature: ten steps of Newton for dozens of L-BFGS.
 
 A logistic regression of 400 tumours: Newton's method needs at most 10 steps to a gradient of 1e-8, L-BFGS, gradient
-descent and Nesterov's momentum with restarts (the best of 31 rates each) more. Work is not counted: each step of Newton
-differentiates 31 times more, once for each weight; and from starts ten times as far off it does not arrive. Curvature,
+descent and Nesterov's momentum with restarts (31 rates for these two) more. Work is not counted: each step of Newton
+takes 31 products H v more, one for each weight; and from starts ten times as far off it does not arrive. Curvature,
 the Hessian, comes from differentiating twice; for this model it is, but for the penalty, the Fisher matrix, so Newton's
 step is the natural gradient, which does not depend on the units of the features. The Fisher matrix of an autoencoder
 (64-32-32-32-64, tanh) is 6144 x 6144; K-FAC takes two small matrices a layer instead, and learns 300 digits in 50 steps
-better than Adam and SGD, each at the best of 9 rates and two settings, as K-FAC is; its rates fall to zero in a line.
+better than Adam and SGD with momentum, each at the best of 9 rates and two settings; all rates fall to zero in a line.
 On the ravine, (x^2 + 100 y^2) / 2, 61 rates from 0.001 to 1 are tried for each method; losses below 1e-12 are drawn so.
 
 Needs:  torch, scikit-learn

@@ -195,7 +195,7 @@ CPU_SECONDS = 5
 CLAIMS = {
     "trained gain >= 0.005 > control_gain >= -0.1": {
         "en": "accuracy that frozen SimCLR features add, at one label per class, to that of the same network trained "
-        "on altered views of the labelled images; the control is what pixels or untrained features add",
+        "on altered views of the labelled images; the control is what pixels or untrained features add, the better",
         "zh": "每类一个标签时，冻结的 SimCLR 特征比同一网络只用有标签图像的变换视图训练多得的准确率；"
         "对照为像素与未训练特征中较好者多得的",
     },

@@ -224,8 +224,8 @@ CLAIMS = {
         "zh": "整个训练中，网络有把握时伪标签正确的比例；对照为没有把握时的比例",
     },
     "trained mended_accuracy >= 0.87 > weak_accuracy >= 0.55": {
-        "en": "share of labels that are right after spreading, of which 40 % were wrong, mean of 4 draws; the control "
-        "is the labels as they were",
+        "en": "share of labels that are right after spreading, of which about 40 % were wrong, mean of 4 draws; the "
+        "control is the labels as they were",
         "zh": "约四成有错的标签经标签传播之后正确的比例（4 次抽取的平均）；对照为传播之前的标签",
     },
     "parity sklearn_gap <= 1e-9 < damped_gap": {

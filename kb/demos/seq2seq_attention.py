@@ -3,7 +3,7 @@
 Translation in miniature: the target language has another word for each of the 20 source words and the mirrored
 word order. A bidirectional LSTM reads sentences of 4 to 14 words, another LSTM writes the translation, each word
 chosen with what it wrote before. The control is the same but for the attention: the last states of the encoder are
-all that reaches its decoder, which sees them again at every word. The claim is about equal training; more helps both.
+all its decoder gets, the hidden ones again at every word. The claim is about equal training; more helps both.
 
 Needs:  torch
 Source: I. Sutskever, O. Vinyals, Q. Le, Sequence to Sequence Learning with Neural Networks, NeurIPS 2014 (the

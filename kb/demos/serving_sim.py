@@ -37,7 +37,7 @@ class Request:
 
 
 class Engine:
-    """SIMULATION of one GPU: every iteration reads some of the prompts and adds a token to each answer."""
+    """SIMULATION of one GPU: an iteration reads some of the prompts and adds a token to each that is read."""
 
     def __init__(self, slots: int = SLOTS, continuous: bool = True, chunk: int = 10**9, cached: bool = False) -> None:
         self.slots, self.continuous, self.chunk, self.cached = slots, continuous, chunk, cached
@@ -52,7 +52,7 @@ class Engine:
         return keys
 
     def hits(self, prompt: list[int]) -> int:
-        """Tokens at the start that need not be read again; the last one must be, for the first answer."""
+        """Tokens at the start that need not be read again; the last one must be, for the answer to begin."""
         keys = self.blocks(prompt)
         known = next((i for i, key in enumerate(keys) if key not in self.known), len(keys))
         return min(known * BLOCK, len(prompt) - 1) if self.cached else 0

@@ -38,7 +38,7 @@ def shuffled(n: int, generator: torch.Generator) -> Tensor:
 def epoch(w: Tensor, x: Tensor, y: Tensor, rate: Tensor | float, order: Tensor, size: int) -> Tensor:
     """A step for every batch of `size`: all examples is batch gradient descent, one is stochastic."""
     for rows in order.split(size):
-        w = w - rate * gradient(w, x[rows], y[rows])  # its mean is the full gradient, its variance about 1 / size
+        w = w - rate * gradient(w, x[rows], y[rows])  # on average the full gradient, the less noisy the larger the size
     return w
 
 

@@ -79,7 +79,7 @@ def page_rank(weights: Tensor) -> Tensor:  # (N, N) -> (N,)
 
 
 def by_words(train: list[list[str]], chosen: list[bool], reports: list[list[list[str]]]) -> list[list[float]]:
-    """How probable it is that a sentence stands in the summary, from its words: logistic regression."""
+    """The log-odds that a sentence stands in the summary, from its words: logistic regression."""
     vectors = TfidfVectorizer(analyzer=lambda words: words)
     model = LogisticRegression(C=STRENGTH).fit(vectors.fit_transform(train), chosen)
     return [model.decision_function(vectors.transform(report)).tolist() for report in reports]

@@ -6,7 +6,7 @@ pixels that are known stay as they are. The controls are ridge regression from a
 digits that look most alike once damaged; penalty and number of neighbours are the best of five on the test itself.
 Bicubic interpolation, which needs no training, is far below both, says the table.
 Quality is PSNR: the mean squared error in dB, more is better. But PSNR is blind to structure: digits that got brighter,
-and digits with noise, all with one PSNR, differ in SSIM, which compares means, spreads and covariances of windows.
+and digits with noise, as sets at one PSNR, differ in SSIM, which compares means, spreads and covariances of windows.
 
 Needs:  torch, scikit-learn
 Source: W. Shi et al., Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
@@ -49,7 +49,7 @@ class Restorer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # damaged (B, 1, 4, 4) or (B, 1, 8, 8) -> (B, 1, 8, 8)
         grid = x if self.enlarges else unshuffle(x)
         change = self.last(self.middle(self.first(grid).relu()).relu())
-        whole = shuffle(grid + change)  # it learns what is missing; one channel serves all four pixels
+        whole = shuffle(grid + change)  # it learns what is missing; to enlarge, one channel serves all four
         return whole if self.enlarges else torch.where(self.hole, whole, x)  # known pixels stay as they are
 
 
@@ -119,7 +119,7 @@ def ssim_gap(a: Tensor, b: Tensor, size: int) -> float:
 
 
 def run(device="cpu", seed=0, steps=800):
-    torch.manual_seed(3 * seed)  # weights, training and test: three streams
+    torch.manual_seed(3 * seed)  # weights, digits and noise: three streams
     data, unseen = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
     digits = load_digits()
     order = torch.randperm(len(digits.data), generator=data)

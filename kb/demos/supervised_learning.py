@@ -123,7 +123,7 @@ def gaps(kind: type[Training], x: Tensor, y: Tensor, seed: int) -> tuple[float, 
     training, order = kind(first, x, y, torch.Generator().manual_seed(9)), torch.Generator().manual_seed(9)
     optimizer, found = torch.optim.SGD(twin.parameters(), RATE, MOMENTUM), []
     for epoch in range(4):
-        if epoch == 2:  # another process goes on, with weights and an order of its own until it reads the checkpoint
+        if epoch == 2:  # as another process would: weights and an order of its own until it reads the checkpoint
             saved, training = training.checkpoint(), kind(resumed, x, y, torch.Generator())
             training.resume(saved)
         training.epoch()

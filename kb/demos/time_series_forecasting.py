@@ -110,7 +110,7 @@ def is_day(hours: int) -> Tensor:
 
 
 def train(series: Tensor, steps: int, seed: int, device: str):
-    """A network fitted to the past; yields its loss after each step."""
+    """A network fitted to the past; yields it and its loss at each step."""
     torch.manual_seed(3 * seed)
     net, order = TCN(len(series)).to(device), torch.Generator().manual_seed(3 * seed + 2)
     optimizer, past = torch.optim.Adam(net.parameters()), series[:, :PAST].to(device)

@@ -1,7 +1,7 @@
 """Transfer learning — a network that has learned some digits needs fewer examples of new ones.
 
 Digits lie anywhere on a 14 x 14 field, whose pixels come in an unknown order, the same everywhere: nobody can shift
-the examples by hand. The source task has a thousand labelled digits 0 to 5, each laid anew whenever it is shown, the
+the examples by hand. The source task has 1083 labelled digits 0 to 5, each laid anew whenever it is shown, the
 target task few labelled examples each of the unseen digits 6 to 9, which stay where they are. Pre-trained on the
 source, a network gets a new head, trained on its frozen features, and is then fine-tuned as a whole at a small rate.
 What can carry over is that a digit stays itself when it moves; with more examples the nearest of them comes closer

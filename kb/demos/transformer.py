@@ -1,7 +1,7 @@
 """Transformer — attention without recurrence reads a sequence and writes another; positions have to be put in.
 
 An encoder-decoder with one layer each learns to write ten random symbols backwards, then writes fresh ones symbol
-by symbol, each chosen with what it wrote before; 99 in 100 have no error. The control is the same without the
+by symbol, each chosen with what it wrote before; 99 in 100 or more have no error. The control is the same without the
 positional encoding: its encoder sees a bag of symbols, whose order nothing after it can restore. A second control
 writes the reverse of the most similar sequence of the training.
 
@@ -35,8 +35,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, memory: Tensor, causal: bool) -> Tensor:  # (B, T, D), (B, S, D) -> (B, T, D)
         w, b = self.in_proj.weight.chunk(3), self.in_proj.bias.chunk(3)
         q, k, v = (F.linear(y, w[i], b[i]) for i, y in enumerate((x, memory, memory)))
-        q, k, v = (y.unflatten(-1, (HEADS, -1)).transpose(1, 2) for y in (q, k, v))  # (B, H, T, D / H)
-        scores = q @ k.mT / math.sqrt(q.shape[-1])  # softmax(q k^T / sqrt(d)) v: (B, H, T, S)
+        q, k, v = (y.unflatten(-1, (HEADS, -1)).transpose(1, 2) for y in (q, k, v))  # (B, H, T or S, D / H)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])  # (B, H, T, S), of softmax(q k^T / sqrt(d)) v
         if causal:
             future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
             scores = scores.masked_fill(future, -math.inf)
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
 class Layer(nn.Module):
     def __init__(self, decoder: bool) -> None:
-        super().__init__()  # names as in torch.nn.Transformer, which can then load these weights
+        super().__init__()  # names as in torch.nn.Transformer (in_proj_ is in_proj. here), to load these weights
         self.self_attn, self.norm1, self.norm2 = Attention(), nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         if decoder:
             self.multihead_attn, self.norm3 = Attention(), nn.LayerNorm(WIDTH)
@@ -123,7 +123,7 @@ def stack_gap(net: Transformer, source: Tensor, pre_norm: bool) -> float:
 
 
 def encoding_gap(encoding: Tensor, exponent: int) -> float:
-    """From the same by turning: each position is the one before it, turned by angles from 1 down to 10^-exponent."""
+    """From the same by turning: each position is the one before it, turned by angles 10^(-2 i exponent / WIDTH)."""
     angles = torch.logspace(0, -exponent, WIDTH // 2 + 1, dtype=torch.float64)[:-1]
     turn = torch.polar(torch.ones_like(angles), angles)  # cos + i sin
     turned = turn.expand(LENGTH, -1).cumprod(0) / turn

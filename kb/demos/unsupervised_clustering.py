@@ -36,7 +36,7 @@ def squared(a: Tensor, b: Tensor) -> Tensor:
 
 
 def seeded(x: Tensor, k: int, generator: torch.Generator) -> Tensor:
-    """k-means++: each centre is drawn with odds that grow as the squared distance to those before it."""
+    """k-means++: after the first, drawn with odds as the squared distance to the nearest centre before it."""
     rows = [int(torch.randint(len(x), (1,), generator=generator))]
     while len(rows) < k:
         far = squared(x, x[torch.tensor(rows).to(x.device)]).amin(1).cpu()
@@ -120,7 +120,7 @@ def apart(centres: Tensor) -> float:
 
 
 def kmeans_gap(x: Tensor, centres: Tensor, rounds: int, theirs: int = 5) -> float:
-    """Largest gap of the centres to KMeans after as many rounds from the same beginning; f64."""
+    """Largest gap of the centres after `rounds` to KMeans after `theirs`, from the same beginning; f64."""
     twin = KMeans(len(centres), init=centres.numpy(), n_init=1, max_iter=theirs, tol=0).fit(x.numpy())
     for _ in range(rounds):
         centres, _ = lloyd(x, centres)

@@ -2,7 +2,7 @@
 
 Binarized 8x8 digits. The encoder gives each image a Gaussian over 8 latent variables, the decoder gives each latent
 vector 64 Bernoulli pixels, and the loss is minus the ELBO: reconstruction plus KL to the prior. It lies above the
-negative log-likelihood; reconstruction alone lies below. The same network without noise and KL is an ordinary
+negative log-likelihood; here reconstruction alone lies below. The same network without noise and KL is an ordinary
 autoencoder: its codes lie elsewhere than the prior, so its decoder turns prior samples into mixtures of strokes. The
 table tells the rest: a Gaussian fitted to its codes repairs most of that; and ten clusters of independent pixels, the
 control of the likelihood, are no match for the VAE, but forty come near.
@@ -114,7 +114,7 @@ def clusters_nll(k: int, train: Tensor, test: Tensor, generator: torch.Generator
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|a - b| - E|a - a'| - E|b - b'|: zero when the two samples have one distribution."""
+    """2 E|a - b| - E|a - a'| - E|b - b'|: zero on average when the two samples have one distribution."""
     within = sum(torch.cdist(s, s).sum() / (len(s) * (len(s) - 1)) for s in (a, b))
     return float(2 * torch.cdist(a, b).mean() - within)
 

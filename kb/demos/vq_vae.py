@@ -5,7 +5,7 @@ and the decoder sees only those: 20 bits a digit. The gradient of that choice is
 straight-through estimator (STE) hands the decoder's gradient to the encoder as if nothing had been replaced.
 Gumbel-softmax instead mixes the entries of the codebook with random weights, at first soft, then nearly one-hot; its
 encoder is tested with the nearest entry too. The control learns a codebook and a decoder alike, but its encoder gets no
-gradient. With the STE an entry that no vector chooses does not move: where the codebook begins at random, far from the
+gradient. With the STE an entry no vector chooses gets no gradient: where the codebook begins at random, far from the
 encoder's vectors, few are ever in use; here it begins at the encoder's vectors of eight digits.
 Four principal components, real numbers, do worse, says the table; k-means on each quarter of the picture, 20 bits too,
 does better: the point here is that encoder, codebook and decoder are learned together.
@@ -134,7 +134,7 @@ def perplexity(choice: Tensor) -> float:
 
 
 def run(device="cpu", seed=0, steps=300):
-    torch.manual_seed(3 * seed)  # weights, training and test: three streams
+    torch.manual_seed(3 * seed)  # weights, digits and Gumbel noise: three streams
     data, noise = (torch.Generator().manual_seed(3 * seed + k) for k in (1, 2))
     digits = torch.tensor(load_digits().data).float() / 16
     digits = digits[torch.randperm(len(digits), generator=data)]

@@ -1,6 +1,6 @@
 """Watermarking — favoured words, chosen anew by a key after each word, are found again by counting them.
 
-A language model is simulated: a Markov chain over 200 words. A key and the word before choose half of the words as
+A language model is simulated: a Markov chain over 200 words. A key and the word before choose about half the words as
 green; marked text is drawn with 2 added to the green logits. The detector knows the key and not the model: it counts
 the green words and tells how many deviations they lie above chance; a pair of words that is repeated counts once. It
 says "marked" above 4. Its controls are plain text of the same model, and marked text tried with another key. Where

@@ -57,7 +57,7 @@ def proximal(w: Tensor, strength: float | Tensor) -> Tensor:
 
 def descend(x: Tensor, y: Tensor, strength: Tensor) -> Iterator[dict[str, Tensor]]:
     """Weights of both regressions after each step from zero: (P, n, d), (P, 1, n), (S, 1) -> (P, S, d)."""
-    rate = (x.shape[1] / torch.linalg.matrix_norm(x.cpu(), 2) ** 2).to(x.device)[:, None, None]  # 1 / curvature
+    rate = (x.shape[1] / torch.linalg.matrix_norm(x.cpu(), 2) ** 2).to(x.device)[:, None, None]  # 1 / largest curvature
     zero = x.new_zeros(len(x), len(strength), x.shape[2])
     weights, rules = {"L1": zero, "L2": zero}, {"L1": Optimizer("SGD", 0.0, False, rate)}
     rules["L2"] = Optimizer("SGD", strength, False, rate)

@@ -104,7 +104,7 @@ def loss_gap(net: SkipGram, word: Tensor, context: Tensor, negatives: Tensor, tr
 
 
 def optimum_gradient(counts: Tensor, pmi: Tensor, shift: float) -> float:
-    """Largest gradient, over the seen pairs, of the expected loss where every product is pmi - shift."""
+    """Largest gradient over its count, among seen pairs, of the expected loss where their products are pmi - shift."""
     seen = counts > 0
     expected = counts.sum(1, keepdim=True) * counts.sum(0) / counts.sum()  # how often chance would pair them
     product = torch.where(seen, pmi - shift, 0.0).requires_grad_()
@@ -202,8 +202,9 @@ CLAIMS = {
         "zh": "从打乱的词求对的类比比例：几乎没有；对照为原语料",
     },
     "trained pmi_correlation >= 0.975 > count_correlation": {
-        "en": "correlation of the vectors' products with PMI; the control is that with log counts",
-        "zh": "向量内积与点互信息的相关系数；对照为与对数共现次数的相关系数",
+        "en": "correlation of the vectors' products with PMI, pairs met 10 times or more; the control is that with log "
+        "counts",
+        "zh": "向量内积与点互信息的相关系数（相遇至少 10 次的词对）；对照为与对数共现次数的相关系数",
     },
     "trained shift_gap <= 0.03 < unshifted_gap": {
         "en": "how far the products are below PMI, in the median, less log k; the control leaves out log k",

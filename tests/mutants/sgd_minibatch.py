@@ -9,8 +9,8 @@ MUTANTS = {
     ),
     "the batches are twice as large": ("for rows in order.split(size):", "for rows in order.split(2 * size):"),
     "the last batch counts less": (
-        "gradient(w, x[rows], y[rows])  # its",
-        "gradient(w, x[rows], y[rows]) * len(rows) / size  # its",
+        "gradient(w, x[rows], y[rows])  # on",
+        "gradient(w, x[rows], y[rows]) * len(rows) / size  # on",
     ),
     "all steps start from the same weights": (
         "    for rows in order.split(size):\n        w = w - rate * gradient(w,",
