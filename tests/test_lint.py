@@ -61,6 +61,7 @@ def test_the_sample_is_clean(check: Check) -> None:
         ("which optimizer works without tuning", "what is SMBO", "'SMBO' is asked for and stands in no text"),
         ("which optimizer works without tuning", "what is GRU", ""),
         ("claim: lstm_mse", "claim: lstm_msa", "claim: no claim of this demo: "),
+        ("  claim: lstm_mse\n", "", "claim: missing: which claim of lstm concerns this model"),
         ("gradient, soft: true}", "gradient}", "gradient is not on the route here"),
         ("implemented_in, to: pytorch}", "implemented_in, to: pytorch, soft: true}", "implemented_in is on no route"),
         ("要保住的是梯度", "前者要保住后者", "'前者' is read on both cards"),

@@ -62,6 +62,8 @@ NEEDS_CODE = "pytorch"
 ROUTED = ("uses", "trained_by")
 """What a model does so lies on its learning route."""
 WITH_SOURCES = {"model", "technique", "optimizer", "loss", "metric", "framework"}
+WITHOUT_CLAIM = {"application", "framework", "hardware", "resource"}
+"""What no experiment of seconds says anything of, so that its demo is only the nearest one."""
 
 
 class Linted(NamedTuple):
@@ -195,6 +197,14 @@ def _demo(concept: Concept, demos: Mapping[str, Collection[str]]) -> Iterator[Fi
     elif concept.claim and concept.claim not in demos.get(concept.demo or "", ()):
         known = ", ".join(demos.get(concept.demo or "", ()))
         yield "claim", Bilingual(f"no claim of this demo: {known}", f"该演示没有此论断：{known}")
+    elif concept.demo and not concept.claim and concept.type not in WITHOUT_CLAIM:
+        yield (
+            "claim",
+            Bilingual(
+                f"missing: which claim of {concept.demo} concerns this {concept.type}",
+                "缺失：请指明演示中与它有关的论断",
+            ),
+        )
 
 
 def _cited(concept: Concept, named: Collection[str]) -> Iterator[Finding]:

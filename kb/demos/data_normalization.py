@@ -4,8 +4,8 @@ The 13 measurements of 178 wines reach from 0.1 to 1,700. A softmax classifier i
 the raw values, on standardized ones (mean 0, variance 1) and on min-max normalized ones (range 0 to 1), for as
 many steps, at 19 learning rates; losses and accuracies are means over 5 random divisions into training and test
 wines. All statistics come from the training part alone, or the test would leak into it. The condition number,
-largest by smallest curvature, says why scaling helps. One outlier squeezes min-max values more than standardized
-ones, though both suffer.
+largest by smallest curvature of squared error on the features (a stand-in for the loss), says why scaling helps.
+One outlier squeezes min-max values more than standardized ones, though both suffer.
 
 Needs:  torch, scikit-learn
 Source: Y. LeCun et al., Efficient BackProp, in Neural Networks: Tricks of the Trade, 1998
@@ -156,8 +156,8 @@ CLAIMS = {
         "zh": "特征归一化到 0 与 1 之间后的训练损失；对照用原始特征",
     },
     "parity standard_condition <= 1.9 < raw_condition": {
-        "en": "log10 of the condition number of the standardized features' curvature; the control: raw ones",
-        "zh": "标准化特征曲率矩阵条件数的 log10；对照为原始特征",
+        "en": "log10 of the condition number of squared error on the standardized features; the control: raw ones",
+        "zh": "标准化特征上平方误差的曲率矩阵条件数的 log10；对照为原始特征",
     },
     "parity outlier_spread >= 0.33 > minmax_outlier_spread": {
         "en": "spread left to ordinary values after standardizing with one outlier; the control is min-max",

@@ -189,7 +189,7 @@ def run(device="cpu", seed=0, steps=300):
             "titles": [said if i == 0 else "" for said in shown.values() for i in range(7)],
             "columns": 7,
         },
-        "on unseen digits": {"kind": "table", "columns": ["code", "squared error", "entries in use"], "rows": rows},
+        "on unseen digits": {"kind": "table", "columns": ["code", "squared error", "effective entries"], "rows": rows},
     }
 
 
@@ -209,9 +209,9 @@ CLAIMS = {
         "zh": "用四个整数还原未见数字的均方误差（Gumbel-softmax 训练）；对照同上",
     },
     "trained used >= 26 > used_if_far": {
-        "en": "codebook entries in use, of 32 (exp of the entropy of their shares); the control's codebook begins at "
-        "random, far from the encoder's vectors",
-        "zh": "32 个码字中实际用到的个数（使用频率之熵的指数）；对照的码本随机初始化，离编码器的输出较远",
+        "en": "effective number of codebook entries, of 32 (exp of the entropy of their shares); the control's "
+        "codebook begins at random, far from the encoder's vectors",
+        "zh": "32 个码字中的有效个数（使用频率之熵的指数）；对照的码本随机初始化，离编码器的输出较远",
     },
     "parity seen_rows <= 0 < all_rows": {
         "en": "unseen digits that occur among those of the training; the control counts all of them",
@@ -241,7 +241,7 @@ ZH = {
     "on unseen digits": "在未见数字上",
     "code": "编码",
     "squared error": "均方误差",
-    "entries in use": "用到的码字",
+    "effective entries": "有效码字数",
     "4 principal components, not rounded": "4 个主成分（实数，不取整）",
     "k-means on each quarter": "图像四个象限各自的 k-means",
 }
