@@ -146,7 +146,7 @@ def recall(side: Semantic, queries: list[str]) -> tuple[float, float]:
 
 def throughput(store: Store, n: int, device: str) -> None:
     """Embed n passages on the CPU and on another device, in turn, and say how far the vectors agree."""
-    passages = [text for (text,) in store.query("SELECT text FROM passage ORDER BY rowid")]
+    passages = [text for *_, text in store.passages()]
     draw = random.Random(0)
     texts = [f"{draw.choice(passages)} {i}" for i in range(n)]
     some: dict[str, Any] = {}

@@ -98,7 +98,7 @@ class Model:
 def passages_of(store: Store) -> dict[str, list[str]]:
     """What the encoder sees of each concept."""
     found: dict[str, list[str]] = {}
-    for id, text in store.query("SELECT id, text FROM passage ORDER BY rowid"):
+    for id, _, _, text in store.passages():
         found.setdefault(id, []).append(text)
     return found
 
