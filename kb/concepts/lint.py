@@ -198,13 +198,8 @@ def _demo(concept: Concept, demos: Mapping[str, Collection[str]]) -> Iterator[Fi
         known = ", ".join(demos.get(concept.demo or "", ()))
         yield "claim", Bilingual(f"no claim of this demo: {known}", f"该演示没有此论断：{known}")
     elif concept.demo and not concept.claim and concept.type not in WITHOUT_CLAIM:
-        yield (
-            "claim",
-            Bilingual(
-                f"missing: which claim of {concept.demo} concerns this {concept.type}",
-                "缺失：请指明演示中与它有关的论断",
-            ),
-        )
+        said = f"missing: which claim of {concept.demo} concerns this {concept.type}"
+        yield "claim", Bilingual(said, "缺失：请指明演示中与它有关的论断")
 
 
 def _cited(concept: Concept, named: Collection[str]) -> Iterator[Finding]:

@@ -1,12 +1,12 @@
 """Restricted Boltzmann machine — 14 hidden units learn which pictures of crossing bars are likely, and make their own.
 
-Each simulated picture of 7 x 7 pixels holds any of 14 bars, with 2 % of its pixels flipped. An energy says how well
-hidden units suit a picture; pictures of low energy are likely. The likelihood's gradient pulls the energy down at data
+Each simulated picture of 7 x 7 pixels holds any of 14 bars, with about 2 % of pixels flipped. An energy says how well
+hidden units suit a picture; pairs of low energy are likely. The likelihood's gradient pulls the energy down at data
 and up at what the machine itself makes. Contrastive divergence takes those from few Gibbs steps; here each update takes
 one step more of chains that never restart (persistent). With so few hidden units the likelihood is summed exactly.
 Control: a mixture of Bernoullis, fitted by EM to the same 500 pictures, of the size, smoothing and rounds that are best
-on the test. It would need a component for each combination of bars, where hidden units combine; with rarer bars or more
-pictures it comes near. A chain of logistic regressions, each pixel told those before it, is better than either (not
+on the test. It would need a component for each combination of bars, where hidden units combine; with bars half as
+likely it is better. A chain of logistic regressions, each pixel told those before it, is better than either (not
 drawn), and where bars cross the machine adds what the data does not: many of its own are broken.
 
 Needs:  torch

@@ -27,14 +27,14 @@ STRENGTH, ALIKE, SLOW, SOME = 60.0, (0.003, 0.01), (1e-3, 3e-4), 20
 
 
 def fisher(net: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """Mean over images x and answers y, drawn as the net believes, of (d log p(y | x) / dw)^2: one value a weight."""
+    """Mean over images x and answers y, weighed as the net believes, of (d log p(y | x) / dw)^2: one value a weight."""
     first, _, last = net
     with torch.no_grad():
         h = F.relu(first(x))  # (n, HIDDEN)
         p, total = last(h).softmax(1), [torch.zeros_like(w) for w in net.parameters()]
         for y in range(DIGITS):
             at_last = F.one_hot(torch.tensor(y), DIGITS).to(p) - p  # d log p(y) / d logits: (n, 10)
-            at_first = at_last @ last.weight * (h > 0)  # and behind the ReLU: (n, HIDDEN)
+            at_first = at_last @ last.weight * (h > 0)  # and before the ReLU: (n, HIDDEN)
             share = p[:, y : y + 1] / len(x)  # how often it would say y
             for k, (d, below) in enumerate(((at_first, x), (at_last, h))):
                 total[2 * k] += (share * d**2).T @ below**2  # the square of an outer product: all images at once
@@ -179,8 +179,8 @@ CLAIMS = {
     },
     "trained ewc_gain >= 0.06 > shuffled_gain": {
         "en": "mean accuracy with EWC above that of all weights held alike or of slower fine-tuning, whichever is "
-        "best; control: EWC with the Fisher values shuffled within each layer",
-        "zh": "EWC 的平均准确率比同等约束所有权重与放慢微调中较好者高出多少；对照：在各层内打乱 Fisher 值的 EWC",
+        "best; control: EWC with the Fisher values shuffled within each tensor",
+        "zh": "EWC 的平均准确率比同等约束所有权重与放慢微调中较好者高出多少；对照：在各参数张量内打乱 Fisher 值的 EWC",
     },
     "trained newest >= 0.9 > ewc_newest": {
         "en": "accuracy on the newest task after plain fine-tuning; control: EWC, which pays there for what it keeps",

@@ -5,8 +5,7 @@ from breast tumours the estimates of 10-fold cross-validation scatter less from 
 random hold-outs of a third, which takes as many fits (less scatters more; a half slightly less, but its models see only
 half the data). Other controls: nine folds, test sets drawn at random, folds that ignore the classes, the error on the
 training rows (0 for a nearest neighbour), and the classic leak: of 1,000 noise features the 20 that go best with all
-labels, those of the test rows too, are chosen once, and random labels seem predictable; chosen in each training part,
-not.
+labels, those of the test rows too, make random labels seem predictable; chosen in each training part, they do not.
 
 Needs:  torch, scikit-learn
 Source: M. Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, JRSS B 36, 1974; R. Kohavi, A

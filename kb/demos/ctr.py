@@ -4,7 +4,7 @@ Synthetic: 20000 impressions, each of a user, an ad and a place on the page, cli
 odds by itself, and hidden tastes of user and ad by their product: the very form a factorization machine assumes. It
 gives each value of a field a vector and adds up the products of all pairs. The controls are logistic regression, which
 adds up the fields; the same with a weight of its own for each pair of user and ad; and boosted trees. Log loss judges
-the chances that are told; the true chances, known here, are the floor. Other factorizations do about as well: the first
+the chances that are told; the true chances, known here, are the floor. Other methods do about as well: the first
 singular vectors of what logistic regression leaves over, or a network on embeddings, stopped in time. In a second world
 nothing is crossed, and logistic regression is better than a machine with the old penalty.
 
@@ -168,7 +168,7 @@ CLAIMS = {
     "trained fm_excess <= 0.05 < rival_excess <= 0.1": {
         "en": "log loss on fresh impressions above that of the true chances; control: logistic regression, with "
         "weights for pairs or without, or boosted trees, whichever is best",
-        "zh": "新曝光上的对数损失高出真实概率的部分；对照：逻辑回归（有或没有配对交叉特征）或梯度提升树，取最好者",
+        "zh": "新曝光上的对数损失比真实概率的高出多少；对照：逻辑回归（有或没有配对交叉特征）或梯度提升树，取最好者",
     },
     "trained new_excess <= 0.06 < new_rival_excess <= 0.1": {
         "en": "the same where this user never met this ad in training; control: the best of the same rivals",
@@ -177,7 +177,7 @@ CLAIMS = {
     "trained plain_excess <= 0.012 < plain_fm_excess <= 0.05": {
         "en": "where nothing is crossed: log loss of logistic regression above that of the true chances; control: the "
         "factorization machine with the penalty that suits the first world",
-        "zh": "没有交叉时，逻辑回归的对数损失高出真实概率的部分；对照：沿用第一个世界惩罚系数的因子分解机",
+        "zh": "没有交叉时，逻辑回归的对数损失比真实概率的高出多少；对照：沿用第一个世界惩罚系数的因子分解机",
     },
     "parity pairs_gap <= 1e-10 < lost_pair_gap": {
         "en": "gap of the trained machine, its objective and gradients from sums pair by pair (f64); the "

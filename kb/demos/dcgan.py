@@ -1,7 +1,7 @@
 """DCGAN — a generator enlarges noise to images by transposed convolutions, which leave a checkerboard.
 
 A transposed convolution of stride 2 lays its kernel around every input pixel, two pixels apart, and adds up. A kernel
-of 3 covers some pixels from one input pixel and others from four; one of 4, as is usual, covers all evenly but at the
+of 3 covers pixels from one, two or four input pixels; one of 4, as is usual, covers all evenly but at the
 border. Still its weights may differ from pixel to pixel. Two generators of as many weights, within 1 %, one of kernel
 4, one that doubles each pixel and convolves by 3 x 3, are trained as GANs on simulated round blobs, against strided
 convolutions (without the paper's batch normalization). Measured is how much of what they draw alternates from one row
@@ -64,7 +64,7 @@ class Resize(Enlarge):
 
 
 def gaussian(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Images with the mean and covariance of those given."""
+    """Images from a Gaussian with the mean and covariance of those given."""
     mixed = torch.randn(len(x), len(x), generator=generator) @ (x - x.mean(0)).flatten(1) / len(x) ** 0.5
     return x.mean(0) + mixed.view_as(x)
 
@@ -87,7 +87,8 @@ def blobs(n: int, generator: torch.Generator) -> Tensor:
 def energy(x: Tensor) -> Tensor:
     """Share of energy at 0, 1, ... waves across (mean of both directions); the last changes sign at every pixel."""
     shares = [torch.fft.rfft(x[:, 0], dim=d, norm="ortho").abs().square().sum((0, 3 - d)) for d in (1, 2)]
-    return sum(shares) / (2 * x.square().sum())
+    twice = x.new_tensor([1.0, *7 * [2.0], 1.0])  # for the mirrored half, which rfft leaves out
+    return twice * sum(shares) / (2 * x.square().sum())
 
 
 def unlike(x: Tensor) -> float:

@@ -5,7 +5,7 @@ its smallest value on the same run in both with just that chance (nearly: here i
 of 100 smallest values are cut into bands of five; only texts that agree in a whole band are compared: one pair in 20 at
 s = 0.3, half at 0.5, nearly all above 0.8. The texts are invented: words by Zipf's law, copies with words replaced, put
 in and left out, and openings of 30 words, each shared by many texts otherwise unlike, as licences are. Controls: tables
-of longer runs. Of 30 words, all texts that open alike are compared; of 32, copies that were changed are missed. (One
+of longer runs. Of 30 words, all texts that open alike are compared; of 32, some changed copies are missed. (One
 that leaves out runs which very many texts share would do well.)
 
 Needs:  torch

@@ -4,7 +4,7 @@ A full 3 x 3 convolution has a kernel for every pair of an input and an output c
 one kernel (depthwise), and a 1 x 1 convolution mixes the channels at each pixel (pointwise). Networks with three such
 layers, after a 1 x 1 convolution of the pixels, read real 8x8 digits after 100 steps of training, nearly as well as
 full convolutions of as many channels. The control has 1 x 1 convolutions alone: it sees pixels, no shapes. The task is
-small: narrower full convolutions, of about as many parameters, and logistic regression come close (table).
+small: narrower full ones, of about as many parameters, come close, and logistic regression does as well (table).
 
 Needs:  torch, scikit-learn
 Source: F. Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, CVPR 2017; A. G. Howard et al.,
@@ -57,7 +57,7 @@ NETS |= {"full, narrow": (full, 13, 3), "1 x 1 alone": (full, 37, 1)}
 class Net(nn.Module):
     def __init__(self, layer, c: int, k: int) -> None:
         super().__init__()
-        self.stem = full(1, c, 1)  # the same for all: what sees shapes are the layers
+        self.stem = full(1, c, 1)  # 1 x 1 for all: what sees shapes are the layers
         self.layers = nn.ModuleList(layer(c, c, k) for _ in range(LAYERS))
         self.norms = nn.ModuleList(nn.BatchNorm2d(c) for _ in range(LAYERS + 1))
         self.out = nn.Linear(c, 10)

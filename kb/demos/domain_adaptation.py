@@ -1,10 +1,10 @@
 """Domain adaptation — a classifier of sharp digits reads blurred ones without a label: match mean and covariance.
 
 The source domain has 800 labelled 8x8 digits; in the target domain a camera blurs and brightens all images (simulated;
-both have a little noise). A linear map gives 600 unlabelled target images the mean and covariance of the source; then
-the classifier, trained on the source alone, reads 397 other target images. Two maps do so: CORAL whitens and recolours;
+both have a little noise). An affine map gives 600 unlabelled target images the mean and covariance of the source; then
+the classifier, trained on the source alone, reads 397 other target images. Two such maps: CORAL whitens and recolours;
 optimal transport between Gaussians moves points least, and undoes exactly what a symmetric positive matrix did, if both
-covariances are known. Control: the best of three that match no covariance: mean and variance of each
+covariances are known. Control: the best of three that do not match the covariance: mean and variance of each
 pixel; batch normalization with target statistics; training on the surer three quarters of the predictions after the
 first. And a limit: moments say nothing about classes. Where the unlabelled images show the digits 0 to 2 alone, the map
 misleads; as many that show all ten do not.
@@ -60,7 +60,7 @@ def by_pixel(c: Tensor, wanted: Tensor) -> Tensor:
 
 @torch.no_grad()
 def with_statistics(net: nn.Sequential, x: Tensor) -> nn.Sequential:
-    """The network, whose batch normalization holds mean and variance of x."""
+    """The network, whose batch normalization holds mean and variance of the hidden layer at x."""
     net = copy.deepcopy(net)
     net[1].momentum = 1.0
     net.train()(x)

@@ -31,7 +31,7 @@ def squared(x: Tensor) -> Tensor:  # (n, d) -> (n, n)
 
 
 def affinities(x: Tensor, perplexity: float) -> Tensor:
-    """Odds of being neighbours in the data: (n, d) -> (n, n), which sum to one; f64."""
+    """Probabilities of being neighbours in the data: (n, d) -> (n, n), which sum to one; f64."""
     d = squared(x.double()).fill_diagonal_(math.inf)
     d = d - d.amin(1, keepdim=True)
     low, high = (torch.full_like(d[:, :1], end) for end in (-30.0, 30.0))
@@ -195,7 +195,7 @@ CLAIMS = {
     },
     "parity gradient_gap <= 1e-10 < tail_gap": {
         "en": "largest gap of the gradient to autograd's of the KL divergence (f64); the control's tails are wider",
-        "zh": "梯度与自动求导所得 KL 散度梯度的最大差距（f64）；对照的分布尾部更宽",
+        "zh": "梯度与自动求导所得 KL 散度梯度的最大差距（f64）；对照的分布尾部更重",
     },
     "parity affinity_gap <= 1e-10 < perplexity_gap": {
         "en": "largest gap of the odds in the data to those found point by point (f64); control: perplexity 6, not 5",

@@ -2,7 +2,7 @@
 
 Noise and data (two half-moons) are paired at random and joined by straight lines; a small network learns the mean
 velocity of the lines that pass through a point. Following it in 20 small steps turns noise into samples closer to the
-data than those of two Gaussians fitted to the moons; eight Gaussians are closer still (not shown). Yet its ways bend,
+data than those of two Gaussians fitted to the moons; eight are mostly closer still (not shown). Yet its ways bend,
 and one large step leads all noise near the mean of the data. Rectified flow trains a second network on the pairs that
 the first flow joined: nearly straight ways, and one step does.
 

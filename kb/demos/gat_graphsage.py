@@ -47,7 +47,7 @@ class Attention(nn.Module):
 
 class Static(Attention):
     def score(self, me: Tensor, them: Tensor) -> Tensor:
-        return F.leaky_relu(me @ self.a + them @ self.a, 0.2)  # GAT of 2018: i only shifts the scores of all j
+        return F.leaky_relu(me @ self.a + them @ self.a, 0.2)  # GAT of 2018: i only shifts all j before the bend
 
 
 class Mean(Attention):
@@ -91,7 +91,7 @@ def joined(x: Tensor, near: Tensor, *others: Tensor) -> list[Tensor]:
 
 
 def by_person(net: Net, x: Tensor, near: Tensor) -> Tensor:
-    """The network of one layer again: each person, each neighbour, one number after the other."""
+    """The network of one layer again: each person, each neighbour, one after the other."""
     (layer,), answers = net.layers, []
     w, b, u = layer.me.weight, layer.me.bias, layer.them.weight
     for i, friends in enumerate(near.tolist()):

@@ -4,11 +4,11 @@ While the layers below it learn, what a unit receives changes in mean and spread
 was made to reduce it. Is that why it helps? As in Santurkar et al., noise follows every batch norm: each unit is scaled
 and moved by numbers drawn anew at every step. Measured is how far mean and spread of what the ReLUs receive move from
 one update to the next (Wasserstein-2 of two Gaussians, over the spread; same images); right after batch norm they are
-two parameters a unit and hardly move. Nets of twelve layers learn 8x8 digits from the same weights and mini-batches by
-plain SGD, each kind at the best of three rates. The noisy net shifts more at an update than the plain net, the one
+two parameters a unit and hardly move. Nets of twelve hidden layers learn digits from the same weights and mini-batches
+by plain SGD, each kind at the best of three rates. The noisy net shifts more at an update than the plain net, the one
 without batch norm, yet keeps most of batch norm's lead. Over sixteen updates or more the plain net shifts further
-(figure). The lead needs batch norm's larger rates: at the plain net's there is none, and with Adam the plain net is the
-quicker; the same noise slows the plain net down, too (none of the three is shown).
+(figure). The lead needs batch norm's larger rates: at the plain net's least there is none, and with Adam the plain net
+is quicker; the same noise slows the plain net down, too (none of the three is shown).
 
 Needs:  torch, scikit-learn
 Source: S. Santurkar et al., How Does Batch Normalization Help Optimization?, NeurIPS 2018 (by its measure of gradients,

@@ -3,7 +3,7 @@
 Simulated objects drift over a plane, pushed at random; every step is measured by one of two sensors, a good one or one
 with ten times the noise, and the filter is told which. It foretells position and velocity with their covariance, and
 corrects them by the gain: the share of the surprise that it believes. Controls: a straight line through the last 30
-measurements, weighted by noise and age, at the rate of forgetting that is best on these very paths; and for the
+measurements, weighted by noise and age, at the best of seven rates of forgetting on these very paths; and for the
 variance that the filter states, the same filter told half the push. The filter is told the laws of start, motion and
 noise; under these, which are Gaussian, no estimate from the same measurements has a smaller expected squared error.
 Where they are wrong it has no such claim.
@@ -108,7 +108,7 @@ def run(device="cpu", seed=0, steps=1000):
     (mean, variance), stubborn = kalman(y, told), kalman(y, told, PUSH / 2)
 
     def miscalibrated(mean: Tensor, variance: Tensor) -> float:
-        """How far the squared error is from the variance that the filter states, as a share of it."""
+        """How far the mean of the squared error over the variance that the filter states is from 1."""
         error = (mean.cpu() - truth)[:, SETTLED:].square().mean(-1)
         return abs((error / variance.cpu()[:, SETTLED:]).mean().item() - 1)
 
@@ -142,13 +142,13 @@ CPU_SECONDS = 1
 CLAIMS = {
     "trained kalman_error <= 1.0 < line_error <= 1.12": {
         "en": "root mean squared distance from the true position, after the first 10 steps; control: a straight line "
-        "weighted by noise and age, at the rate of forgetting that is best on these paths",
-        "zh": "前 10 步之后与真实位置的均方根距离；对照：按噪声和时间远近加权的直线拟合，遗忘率取在这些路径上最优者",
+        "weighted by noise and age, at the best of seven rates of forgetting on these paths",
+        "zh": "前 10 步之后与真实位置的均方根距离；对照：按噪声和时间远近加权的直线拟合，遗忘率取这些路径上七者之最优",
     },
     "trained miscalibrated <= 0.03 < stubborn_miscalibrated": {
-        "en": "how far the squared error is from the variance that the filter states, as a share of it; control: the "
+        "en": "how far the mean of the squared error over the variance that the filter states is from 1; control: the "
         "filter told half the push",
-        "zh": "平方误差与滤波器自报方差的相对偏差；对照：只被告知一半推动强度的滤波器",
+        "zh": "平方误差与滤波器自报方差之比的均值偏离 1 的程度；对照：只被告知一半推动强度的滤波器",
     },
     "parity batch_gap <= 1e-10 < stubborn_gap": {
         "en": "largest gap of positions, variances and gradients to conditioning the joint Gaussian on all "

@@ -1,10 +1,10 @@
-"""Knowledge graph embedding — TransE makes each relation a step in space: it fills gaps, and cannot turn a fact round.
+"""Knowledge graph embedding — TransE makes each relation a step in space: it fills gaps, but turns facts round badly.
 
 A knowledge graph holds facts (head, relation, tail); here 7 in 10 are missing. Two lands of towns are invented with
 eight relations such as "has one east and one north of it", and one, "is the twin of", that holds both ways and joins
 each town to one in the other land. TransE asks that head + relation = tail. Trained on what is known, it names towns
 that are missing; the control is rules, mined by counting: which step, and which two or three in a row, come true as
-another relation, and how often. (With half the facts known, these did better.) At twins, one rule does better: turn
+a relation, and how often. (With half the facts known, these did as well.) At twins, one rule does better: turn
 the fact round. There and back is twice the step, which leads home only where it has no length. The paper's loss
 compares a fact with one that is false, this one with all; nor are town vectors held to length one, as there.
 

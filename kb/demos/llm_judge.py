@@ -46,7 +46,7 @@ def bradley_terry(x: Tensor, wins: Tensor, rounds: int = 8) -> Tensor:
         p = (x @ w).sigmoid()
         gradient = x.T @ (wins.double() - p)
         curvature = (x * (p * (1 - p))[:, None]).T @ x
-        w = w + torch.linalg.pinv(curvature, hermitian=True) @ gradient  # only differences of strength are known
+        w = w + torch.linalg.pinv(curvature, rtol=1e-9, hermitian=True) @ gradient  # only differences are known
     return w
 
 

@@ -1,8 +1,8 @@
-"""Loss spike — attention logits grow with the rate until the loss leaps back up; normalized queries and keys hold them.
+"""Loss spike — attention logits grow with the rate until the loss goes back up; normalized queries and keys hold them.
 
 A one-layer transformer learns to say a sequence of 16 symbols backwards while the learning rate rises steadily. It
 succeeds; then, at a rate that has become too large, its attention logits (query times key) have grown to hundreds, each
-softmax is stuck on one position, and the loss leaps from nearly nothing towards that of guessing and stays there, while
+softmax is stuck on one position, and the loss rises from nearly nothing towards that of guessing and stays there, while
 the logits grow on. QK-norm brings every query and key to length one before the product, times one learned scale, so
 that no logit can exceed that scale: the same net, data and rates, and no spike. The control is without it, the better
 of with and without clipping of the gradient's norm; clipping lowers the spike but does not prevent it, at any of four
@@ -64,7 +64,7 @@ class Reverser(nn.Module):
 
 def gap_to_torch(net: Attention, x: Tensor, scaled: bool = True) -> float:
     """Largest gap to torch's attention, of normalized queries and keys where the net's are, in outputs and gradients of
-    inputs and parameters (f64). QK-norm has no root of the width below; without `scaled` it has, and plain has none."""
+    inputs and parameters (f64). QK-norm has no root of a head's width below; without `scaled` it has, plain none."""
     net, found = copy.deepcopy(net).cpu().double(), []
     x = x.double().requires_grad_()
 
@@ -159,9 +159,9 @@ CLAIMS = {
     },
     "parity gap <= 1e-10 < scale_gap": {
         "en": "largest gap of the attention, with QK-norm (trained) and without (new), to torch's, in outputs and "
-        "gradients (f64); control: divided by the root of the width where it should not be, or the reverse",
+        "gradients (f64); control: divided by the root of a head's width where it should not be, or the reverse",
         "zh": "注意力（训练后的 QK 归一化与未训练的普通注意力）同 PyTorch 的在输出与梯度上的最大差距（f64）；"
-        "对照：该除以宽度平方根时不除，不该除时却除",
+        "对照：该除以头宽的平方根时不除，不该除时却除",
     },
 }
 ZH = {

@@ -41,8 +41,8 @@ class Mixture(nn.Module):
         rows = [(who == e).nonzero()[:, 0] for e in range(EXPERTS)]  # each expert computes its own rows only
         parts = torch.cat([expert(x[r]) for expert, r in zip(self.experts, rows, strict=True)])
         y = weight[:, None] * parts[torch.cat(rows).argsort()]  # p_e(x) f_e(x), e = argmax p: the gate's gradient
-        shares = F.one_hot(who, EXPERTS).to(p).mean(0)  # f_e, which has no gradient; the mean of p_e does
-        return y, EXPERTS * (shares * p.mean(0)).sum(), who  # E sum_e f_e P_e: 1 where all shares are even
+        shares = F.one_hot(who, EXPERTS).to(p).mean(0)  # s_e, which has no gradient; P_e, the mean of p_e, has
+        return y, EXPERTS * (shares * p.mean(0)).sum(), who  # E sum_e s_e P_e: 1 where all shares are even
 
 
 # %% the experiment

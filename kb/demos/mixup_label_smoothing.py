@@ -4,7 +4,7 @@ Label smoothing takes a small share of the target from the label and spreads it 
 mixtures of two images, whose target is the same mixture of their labels. On noisy 8x8 digits three nets of the same
 weights and mini-batches come to read every training image. The one with plain labels is much too sure of fresh ones;
 the other two are better calibrated, and their loss is smaller. Each does what it was trained for: the smoothed net
-stops at the logits that its target asks for, and on mixtures of two training images the mixed net's answers are nearer
+stops near the logits its target asks for, and on mixtures of two training images the mixed net's answers are nearer
 to the mixed labels than those of the plain net at any temperature; label smoothing comes close. Accuracy hardly
 changes; strong weight decay, or a temperature fitted afterwards, lowers the loss on fresh images as much, and four
 times the smoothing makes the net less sure than it is right (none of the last four is shown).
@@ -33,7 +33,7 @@ def smoothed(target: Tensor) -> Tensor:  # (B, C) -> (B, C)
     return (1 - SMOOTHING) * target + SMOOTHING / CLASSES  # the label keeps 1 - e + e / C, each other class gets e / C
 
 
-def beta(u: Tensor) -> Tensor:  # uniform numbers -> shares from Beta(1/2, 1/2): mostly near 0 or 1
+def beta(u: Tensor) -> Tensor:  # uniform numbers -> shares from Beta(1/2, 1/2): densest at 0 and 1
     return (u * math.pi / 2).sin() ** 2
 
 
@@ -178,9 +178,9 @@ CLAIMS = {
         "zh": "新图像上的期望校准误差，取标签平滑与 Mixup 中较大者；对照：普通标签",
     },
     "trained lead_gap <= 0.3 < plain_lead_gap": {
-        "en": "label smoothing: how far the label's logit less the mean of the others, on training images, is from the "
+        "en": "label smoothing: how far the label's mean lead over the others' logits, on training images, is from the "
         "log((1 - e + e / C) / (e / C)) that the target asks for; control: plain labels, which ask for ever more",
-        "zh": "标签平滑：训练图像上标签的 logit 减其余的均值，与目标所要求的 log((1 - e + e / C) / (e / C)) 之差；"
+        "zh": "标签平滑：标签的 logit 减其余均值在训练图像上的平均，与目标要求的 log((1 - e + e / C) / (e / C)) 之差；"
         "对照：普通标签，其要求没有上限",
     },
     "trained mixture_loss <= 0.96 < tempered_loss <= 1.2": {

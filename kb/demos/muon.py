@@ -244,7 +244,7 @@ def run(device="cpu", seed=0, steps=50):
 
 # %% what is claimed
 
-TITLE = {"en": "Muon: steps with nearly equal singular values", "zh": "Muon：各奇异值大致相等的更新"}
+TITLE = {"en": "Muon: steps with singular values mostly near 1", "zh": "Muon：奇异值多数接近 1 的更新"}
 CURVES = "error as a share of the mean digit's"
 COMMON = "loss on a ravine"
 CPU_SECONDS = 2

@@ -3,7 +3,7 @@
 A flat world: four opaque discs, simulated, each of one brightness, and 24 cameras around them whose pictures are one
 row of pixels, without perspective. A field gives density and brightness at every point (in the paper the colour may
 depend on the direction too); volume rendering adds them up along a pixel's ray, and the error of the pixel trains the
-field. Coordinates enter as sines and cosines of doubling frequency (Fourier features); the control is the same network
+field. Coordinates enter with sines and cosines of doubling frequency (Fourier features); control: the same network
 on bare coordinates, the better of two rates. Rendering needs no network: a grid of voxels, rendered and trained in the
 same way, comes close in this flat world, and its control is the mean of the two nearest pictures, weighted by angle.
 Judged are 72 views between the cameras, by PSNR (-10 times the base-ten logarithm of the mean squared error).
@@ -44,7 +44,7 @@ class Field(nn.Module):
 
 
 def render(field, rays: Tensor, shift: Tensor) -> Tensor:
-    """Brightness of pixels: rays (n, 4), origin and direction; shift (n, S) or (1, S) within a step -> (n,)."""
+    """Brightness of pixels: rays (n, 4), origin and direction; shift (n, S) or (1, 1) within a step -> (n,)."""
     step = REACH / SAMPLES
     t = (torch.arange(SAMPLES).to(rays) + shift) * step
     density, light = field(rays[:, None, :2] + t[..., None] * rays[:, None, 2:])  # (n, S) each

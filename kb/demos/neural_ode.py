@@ -3,7 +3,7 @@
 A simulated pendulum with friction is seen in 36 pairs of noisy snapshots, up to 2 seconds apart. The network is the
 right side of a differential equation: RK4 carries the first snapshot of a pair to the second, and the adjoint equation,
 solved backwards, brings the gradient back without a stored path: near backpropagation's with the 4 solver steps of
-training, the same with many. From unseen starts it then foretells 6 seconds. Control: a network with as many hidden
+training, nearer with more. From unseen starts it then foretells 6 seconds. Control: a network with as many hidden
 units, trained for three times the steps at its own rate, that is told snapshot and gap and leaps straight to the next
 snapshot. It has no solver to pay for. One Euler step, x + gap f(x), is a residual block; it is no solution.
 
@@ -41,7 +41,7 @@ class Solve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, gap, steps, net, *parameters):
-        (y,) = rk4(lambda state: [gap * net(state[0])], [x], steps)  # every gap is stretched to one unit of time
+        (y,) = rk4(lambda state: [gap * net(state[0])], [x], steps)  # every gap is scaled to one unit of time
         ctx.save_for_backward(y, gap)  # the end alone: no path
         ctx.steps, ctx.net, ctx.parameters = steps, net, parameters
         return y
@@ -95,7 +95,7 @@ def starts(side: int, generator: torch.Generator) -> Tensor:
 
 
 def path(step: Callable, x: Tensor, leaps: bool = False) -> Tensor:
-    """All states every quarter of a second; or each in leaps of about a second, which training has shown."""
+    """All states every quarter of a second; or each in leaps of about a second (at first shorter)."""
     states = [x]  # (TIMES + 1, B, 2) in the end
     with torch.no_grad():
         for k in range(1, TIMES + 1):

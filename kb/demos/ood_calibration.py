@@ -25,7 +25,7 @@ KNOWN, TRAIN, KEPT, COPIES, NOISE, DRIFT, BINS = 8, 700, 300, 4, 0.3, 0.6, 10
 
 
 def temperature(z: Tensor, y: Tensor) -> Tensor:  # logits (N, C), labels (N,) -> ()
-    """T that makes the cross-entropy of z / T least: convex in b = 1 / T, so its slope is halved to zero."""
+    """T that makes the cross-entropy of z / T least: convex in b = 1 / T, so bisection finds its slope's zero."""
     low, high = z.new_tensor([0.01, 100.0])
     for _ in range(80):
         b = (low + high) / 2
@@ -173,7 +173,7 @@ CLAIMS = {
     },
     "trained drift_error >= 0.14 > error": {
         "en": "the same error, at the same temperature, under noise twice as strong; control: the noise of training",
-        "zh": "噪声强度加倍、温度不变时的同一误差；对照：与训练时相同的噪声",
+        "zh": "噪声强度加倍、温度不变时的同一误差；对照：与训练时同样强的噪声",
     },
     "trained unknown_excess >= 0.62 > known_excess": {
         "en": "mean confidence less accuracy on digits of classes never seen, where accuracy is 0; control: known ones",

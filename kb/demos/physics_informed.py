@@ -53,7 +53,7 @@ def matched_law(motion, t: Tensor) -> Tensor:
 
 
 def solutions(t: Tensor, c: Tensor, k: Tensor) -> Tensor:
-    """Two of which all others are sums: exp(-c t / 2) times cos(w t) and sin(w t), w^2 = k - c^2 / 4: (S, n, 2)."""
+    """Two whose weighted sums are the rest: exp(-c t / 2) times cos(w t) and sin(w t), w^2 = k - c^2 / 4: (S, n, 2)."""
     angle = (k - c * c / 4).clamp_min(1e-2).sqrt() * t
     return (-c * t / 2).exp() * torch.cat([angle.cos(), angle.sin()], -1)
 

@@ -212,7 +212,7 @@ CLAIMS = {
         "over as many moves (much as A2C does)",
         "zh": "在新的对局中立杆保持不倒的步数（上限 500，12 个学习者的平均）；对照对同样多的数据只学一遍（类似 A2C）",
     },
-    "trained clipped_moves >= 460 > unclipped_moves >= 300": {
+    "trained clipped_moves >= 475 > unclipped_moves >= 300": {
         "en": "the same moves; the control makes eight passes as well, but without the clip",
         "zh": "同一步数；对照也学八遍，但不做截断",
     },

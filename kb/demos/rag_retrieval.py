@@ -1,10 +1,10 @@
 """Retrieval-augmented generation — a net that looks things up answers about people whom it was never trained on.
 
-The people are invented: two passages about each, and questions in other words than theirs. A retriever compares the
+The people are invented: two passages about each, and questions mostly in other words. A retriever compares the
 sums of word vectors of question and passage; a reader points at one word in each of the K best passages; the answer's
 probability is summed over them. Both learn from question and answer alone: no passage is marked as right. Then passages
 about new people, of first and last names it knows, join the store, and nothing is trained again. Controls: a net
-without a store that has all training facts by heart; BM25, which counts rare words in common and knows no synonyms (a
+without a store that has all training facts by heart; BM25, which weighs shared words by rarity and knows no synonyms (a
 table of which words go with which, counted on the training answers, would help it as far); and the same reader, given
 passages found for another person.
 
@@ -35,7 +35,7 @@ class RAG(nn.Module):
         """The K best passages and log p(z | x): (B, M), (P, T) -> (B, K), (B, K)."""
         scores = self.embed(question).sum(1) @ self.embed(store).sum(1).mT  # s(x, z) = q . d: (B, P)
         best, found = scores.topk(K)
-        return found, best.log_softmax(1)  # p(z | x) = exp s(x, z) / sum of the K best
+        return found, best.log_softmax(1)  # p(z | x) = exp s(x, z) / its sum over the K best
 
     def answers(self, question: Tensor, passages: Tensor, log_z: Tensor) -> Tensor:
         """p(y | x) of every word y of the vocabulary: (B, M), (B, K, T), (B, K) -> (B, V)."""

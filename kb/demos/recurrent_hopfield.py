@@ -44,7 +44,7 @@ def modern(x: Tensor, s: Tensor) -> Tensor:  # patterns (..., p, n), states (...
 
 
 def modern_energy(x: Tensor, s: Tensor) -> Tensor:  # -> (..., B)
-    return s.square().sum(-1) / 2 - (SHARPNESS * s @ x.mT).logsumexp(-1) / SHARPNESS  # s^2 / 2 - lse(beta s X) / beta
+    return s.square().sum(-1) / 2 - (SHARPNESS * s @ x.mT).logsumexp(-1) / SHARPNESS  # s^2 / 2 - lse(beta s X^T) / beta
 
 
 # %% its control

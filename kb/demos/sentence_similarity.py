@@ -1,11 +1,11 @@
 """Sentence embedding — one vector a sentence: paraphrases come close, and who did what to whom keeps others apart.
 
 Headlines are invented: a person, a deed and another person, each in one of three words for it, active or passive, with
-filler between. An LSTM reads both ways; the largest value that each unit takes, mapped and scaled to length one, is
+filler anywhere. An LSTM reads both ways; the largest value that each unit takes, mapped and scaled to length one, is
 the sentence's vector. Contrastive training pulls two wordings of one meaning together and pushes away the others of the
 batch, and one with the two persons swapped (a hard negative). Tests use meanings that no training sentence has: which
 of 400 sentences, half of them with persons swapped, is nearest? Controls, trained as long, each at its own rate: the
-mean of word vectors, which cannot see order and so finds about half, and that of neighbouring words, which filler
+mean of word vectors, which cannot see order and so finds about half, and that of pairs of neighbours, which filler
 often parts (with filler at fixed places it came close to the LSTM). TF-IDF (cosines of word counts, rare words weighing
 more) knows no synonyms. The figure's sentences may be among those it was trained on.
 
@@ -82,7 +82,7 @@ def meanings() -> Tensor:
 
 
 def spread(core: Tensor, generator: torch.Generator) -> Tensor:
-    """The words in their order, filler between: (B, k) -> (B, T)."""
+    """The words in their order, filler in all other places: (B, k) -> (B, T)."""
     n, k = core.shape
     fill = ID[FILLER[0]] + torch.randint(len(FILLER), (n, LENGTH), generator=generator)
     places = torch.rand(n, LENGTH, generator=generator).topk(k).indices.sort().values
@@ -185,7 +185,7 @@ CPU_SECONDS = 4
 CLAIMS = {
     "trained lstm_found >= 0.85 > bag_found >= 0.42": {
         "en": "the paraphrase of a new meaning is nearest of 400; control: the mean of vectors of words, or of "
-        "neighbouring words, whichever is better",
+        "pairs of neighbouring words, whichever is better",
         "zh": "新含义的同义句在 400 句中最近的比例；对照：词向量均值或相邻词对向量均值，取较好者",
     },
     "trained lstm_order >= 0.85 > bag_order >= 0.5": {
