@@ -5,6 +5,8 @@ python scripts/measure.py --all                 # every demo
 python scripts/measure.py lstm gru --print      # these, and nothing is written: values, controls and margins
 python scripts/measure.py lstm --print --seeds 15
 
+Exit 1 where a claim fails on a seed; the last line names the demos.
+
 A margin is the shorter of two ways, from the worst value to the threshold and from there to the best control, as a
 share of both: 0.5 is in the middle. CPU seconds are for one thread.
 """
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
-    kept = _kept()
+    kept, failed = _kept(), list[str]()
     for demo in all_demos():
         if _is_due(demo, asked):
             seeds = range(asked.first, asked.first + asked.seeds)
@@ -49,6 +51,9 @@ def main() -> None:
             kept["demos"][demo.id] = summary(reports)
             if not asked.print:
                 _write(kept)
+            failed += [demo.id] * any(verdict.holds is False for report in reports for verdict in report.verdicts)
+    if failed:
+        sys.exit(f"claims that fail: {', '.join(failed)}")
 
 
 def _kept() -> dict[str, Any]:
