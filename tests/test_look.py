@@ -215,8 +215,10 @@ def test_a_card_reads_the_same_without_colours(width: int, framed: bool, tmp_pat
     store = open_store([SAMPLE], tmp_path)
     for row in store.rows():
         shown = []
-        for colours in ("truecolor", None):
-            console = Console(width=width, force_terminal=True, color_system=colours, file=io.StringIO())  # type: ignore[arg-type]
+        for console in (
+            Console(width=width, force_terminal=True, color_system="truecolor"),
+            Console(width=width, force_terminal=True, color_system=None),
+        ):
             with console.capture() as capture:
                 console.print(render_card(store.card(row.id), Style(("zh", "en"), framed=framed)))
             shown.append(Text.from_ansi(capture.get()).plain.splitlines())
