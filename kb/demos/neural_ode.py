@@ -19,7 +19,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-SIDE, LEAST, MOST, NOISE, HIDDEN, SOLVER, EVERY, TIMES = 6, 0.3, 2.0, 0.01, 32, 4, 0.25, 24
+SIDE, LEAST, MOST, NOISE, HIDDEN, SOLVER, EVERY, TIMES = 6, 0.25, 2.0, 0.01, 32, 4, 0.25, 24
 
 # %% the concept
 

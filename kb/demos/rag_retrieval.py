@@ -80,7 +80,7 @@ JOBS = "cook nurse pilot judge poet clerk baker tailor miner singer".split()
 PETS = "cat dog horse parrot goat hen rabbit turtle snake donkey".split()
 PASSAGES = ["F L was born in 0 and works as 1", "F L now lives in 2 and keeps a 3"]
 ASKED = [
-    ["where did F L grow up", "which place saw F L as child"],
+    ["where did F L grow up", "which town raised F L"],
     ["what is F L 's job", "how does F L earn money"],
     ["where is F L at home", "which place houses F L today"],
     ["what is F L 's pet", "which animal does F L feed"],
@@ -192,8 +192,8 @@ CLAIMS = {
     },
     "trained recall >= 0.98 > bm25_recall >= 0.4": {
         "en": "the right passage comes first for a question about a new person, though none was ever labelled; "
-        "control: BM25, to which a person's two passages look nearly alike",
-        "zh": "问新人物时正确段落排在第一的比例，训练中从未标注段落；对照：BM25，同一人的两段在它看来几乎一样",
+        "control: BM25, to which a person's two passages look alike",
+        "zh": "问新人物时正确段落排在第一的比例，训练中从未标注段落；对照：BM25，同一人的两段在它看来一样",
     },
     "trained astray_as_read >= 0.98 > astray_right": {
         "en": "given the passages found for another person, it answers with that person's fact; control: with the "
