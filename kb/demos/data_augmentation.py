@@ -3,10 +3,11 @@
 The test is real 8x8 digits that stand a little crooked: shifted by up to a pixel each way, then turned by up to 20
 degrees and made up to 18 % larger or 13 % smaller. Equal networks learn from 50 to 800 upright digits: as they are
 (still), mirrored at random, or warped as the test is, with new random numbers whenever a digit is shown. Controls:
-still and mirrored digits, as long, and the nearest of the still ones. The hundred still digits are known by heart, yet
-about half of the fresh ones are misread when they stand crooked. The smaller part is overfitting (upright, about
-nine in ten are read; not shown); what lacks is invariance, an answer that stays when the digit is warped, and that is
-what warped copies teach. Mirroring, which suits photographs of many things, is no change that these digits undergo.
+still and mirrored digits, as long, and the nearest of the still ones (800 that are each stored once crooked do not
+reach 100 warped anew either; not shown). The hundred still digits are known by heart, yet about half of the fresh ones
+are misread when they stand crooked. The smaller part is overfitting (upright, about nine in ten are read; not shown);
+what lacks is invariance, an answer that stays when the digit is warped, and that is what warped copies teach.
+Mirroring, which suits photographs of many things, is no change that these digits undergo.
 
 Needs:  torch, scikit-learn
 Source: P. Simard, D. Steinkraus, J. Platt, Best Practices for Convolutional Neural Networks Applied to Visual Document
