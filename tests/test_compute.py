@@ -16,6 +16,7 @@ from kb.concepts.compute import compute, disagrees, stands_in
         ("sum([1, 2, 3] * 2)", 12),
         ("sum([1, 2] - [3, 5])", -5),
         ("10 - [4, 1][1]", 9),
+        ("sum(10 - [4, 1])", 15),
         ("max(1, 2, 3) + min([4, 5])", 7),
         ("std([10, 12, 14, 16]) ** 2", 5),
         ("dot([1, 2], [3, 4])", 11),

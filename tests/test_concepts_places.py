@@ -201,3 +201,8 @@ def test_a_file_with_more_than_comments_before_its_entries_is_not_cut(tmp_path: 
 
 def test_a_script_of_several_signs_stands_close() -> None:
     assert to_terminal("x_{i + 1}") == "xᵢ₊₁"
+
+
+def test_a_formula_is_one_line_with_one_space_at_a_place() -> None:
+    assert to_terminal(" a \n\t b  \\;  = c ") == "a b = c"
+    assert to_terminal(r"\mathbb{R+}") == "ℝ+", "what has no double strokes stays"

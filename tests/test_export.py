@@ -10,7 +10,7 @@ from conftest import SAMPLE
 from vault import faults, read
 
 from kb.errors import KbError
-from kb.formats.obsidian.content import escape
+from kb.formats.obsidian.content import escape, escape_html
 from kb.formats.obsidian.export import Exported, Options, export
 from kb.formats.obsidian.filenames import note_name
 from kb.formats.obsidian.manifest import MANIFEST
@@ -269,3 +269,15 @@ def test_text_is_escaped_and_any_note_can_be_taken_apart() -> None:
         "\0",
     ):
         assert parse(text).is_edited
+
+
+def test_a_note_says_what_is_believed_and_has_a_heading_only_where_something_is_below(cards: list, vault: Path) -> None:
+    pair = {"belief": {"en": "It [[adam|learns]].", "zh": "它会学。"}, "fact": {"en": "No.", "zh": "不会。"}}
+    cards[1] |= {"believed": [pair]}
+    cards[2] |= {"links": [], "related": []}
+    export(cards, vault, Options(("en", "zh")))
+    text, other = ((vault / f"kb/{card['name']['en']}.md").read_text("utf-8") for card in cards[1:3])
+    assert "> [!question] believed: It learns.\n> No.\n" in text
+    assert "> [!question] 误解：它会学。\n> 不会。\n" in text
+    assert ("\n## Relations\n" in text, "\n## Relations\n" in other) == (True, False)
+    assert escape_html("a <b> < c") == "a \\<b> \\< c"

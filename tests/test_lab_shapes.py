@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from io import StringIO
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from kb.demos import _exam
 from kb.lab.cells import cells, concept
-from kb.lab.eject import notebook, one_file
+from kb.lab.eject import LAST, notebook, one_file
 from kb.lab.figures import compose
 from kb.lab.runner import Demo, Report, demo_named, judge, read_demo, run_demo
 from kb.show.report import render_report
@@ -148,6 +149,32 @@ def test_a_demo_that_ends_without_its_exam_is_a_defect(demo: Demo, end: str) -> 
     demo.path.write_text(DECLARED + RUN + end, encoding="utf-8")
     with pytest.raises(ValueError, match=r"a_short_one\.py: a demo ends with its exam"):
         one_file(demo)
+
+
+def test_a_notebook_is_the_cells_under_their_titles(demo: Demo) -> None:
+    top = '"""A short one — 短.\n\nIt learns.\n"""\n\nimport torch\n\n'
+    demo.path.write_text(top + "# %% the concept\n" + DECLARED + RUN + SITTING, encoding="utf-8")
+    text = notebook(demo)
+    assert text.endswith("}\n") and text.startswith('{\n "nbformat": 4,\n "nbformat_minor": 5,')
+    held = json.loads(text)
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    assert held.keys() == {"nbformat", "nbformat_minor", "metadata", "cells"}
+    assert held["metadata"] == {"kernelspec": kernel}
+    kinds, sources = (tuple(cell[key] for cell in held["cells"]) for key in ("cell_type", "source"))
+    assert kinds == ("markdown", "code", "markdown", "code", "markdown", "code", "code")
+    assert sources[:4] == (
+        "# A short one — 短.\n\n```text\nIt learns.\n```",
+        "import torch",
+        "## the concept",
+        (DECLARED + RUN).strip("\n"),
+    )
+    assert sources[4] == "## the exam" and sources[5].startswith("def _exam():\n")
+    assert sources[6] == LAST.strip("\n")
+    assert [cell["id"] for cell in held["cells"]] == [f"cell-{i}" for i in range(7)]
+    for cell in held["cells"]:
+        run = {"outputs", "execution_count"} if cell["cell_type"] == "code" else set()
+        assert cell.keys() == {"id", "cell_type", "metadata", "source"} | run
+        assert (cell["metadata"], cell.get("outputs"), cell.get("execution_count")) == ({}, [] if run else None, None)
 
 
 @pytest.mark.demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import subprocess
@@ -86,6 +87,17 @@ def test_a_card_shows_the_middle_and_the_worst_of_the_seeds(monkeypatch: pytest.
     assert (told["value"], told["worst"], told["control"], told["seeds"]) == (0.4, 0.6123, 3.0, 3)
     assert shown("short", "z") is None
     assert shown(None, None) is None
+
+
+def test_a_demo_is_known_by_its_file_and_the_exam(tmp_path: Path) -> None:
+    def state(demo: str, exam: str) -> str:
+        (tmp_path / "it.py").write_text(demo)
+        (tmp_path / "_exam.py").write_text(exam)
+        return hash_of(tmp_path / "it.py")
+
+    found = [state("a", "b"), state("a", "c"), state("d", "b")]
+    assert found[0] == hashlib.sha256(b"ab").hexdigest()[:16]
+    assert len(set(found)) == 3
 
 
 def test_a_demo_is_found_in_the_file_by_its_line() -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import SAMPLE
 
 from kb.paths import cache_dir
-from kb.search.hybrid import Semantic, search
+from kb.search.hybrid import Semantic, _hit, search
 from kb.search.index import Index
 from kb.search.kept import open_index
 from kb.search.lexical import lexical_scores
@@ -179,6 +179,19 @@ def test_a_hit_in_json_is_the_row_and_why_it_was_found(store: Store) -> None:
     }
     assert hit.parts.keys() == {"lexical", "name"}
     assert any(value != round(value, 3) for value in hit.parts.values())
+
+
+def test_a_hit_is_weak_where_nothing_speaks_for_it(store: Store) -> None:
+    row = next(iter(store.rows(["dropout"])))
+
+    def weak(exact: bool = False, **parts: float) -> bool:
+        return _hit(row, 1.0, {name: {"dropout": value} for name, value in parts.items()}, exact).weak
+
+    assert weak(semantic=0.0, lexical=9.0)
+    assert not weak(semantic=1.0)
+    assert not weak(semantic=0.0, name=0.1)
+    assert not weak(exact=True, semantic=0.0)
+    assert not weak(lexical=0.1), "without an encoder a word is all there is"
 
 
 @pytest.mark.parametrize(
