@@ -1,0 +1,56 @@
+"""What the claims of conformal prediction must not forgive."""
+
+MUTANTS = {
+    "the score is the share itself": ("    return 1 - p\n", "    return p\n"),
+    "the score forgets the answer": ("    return 1 - p\n", "    return 1 - p.amax(-1, keepdim=True) + 0 * p\n"),
+    "the new image takes no place": ("math.ceil((n + 1) * level - 1e-9)", "math.ceil(n * level - 1e-9)"),
+    "one place too early": ("math.ceil((n + 1) * level - 1e-9)", "math.ceil((n + 1) * level - 1e-9) - 1"),
+    "one place too late": ("math.ceil((n + 1) * level - 1e-9)", "math.ceil((n + 1) * level - 1e-9) + 1"),
+    "places count from the other end": ("kept.sort(-1).values[", "kept.sort(-1, descending=True).values["),
+    "the scores are not sorted": ("kept.sort(-1).values[", "kept["),
+    "sets are turned inside out": ("scores(p) <= limit", "scores(p) > limit"),
+    "softmax fills up to less": ("before < level)", "before < 0.5 * level)"),
+    "softmax stops before the level": ("before < level)", "before + ordered < level)"),
+    "softmax has one temperature alone": ("for t in (1, warm))", "for t in (1, 1))"),
+    "the level of the controls is another": ("LEVEL * (FEW - 1) / FEW", "LEVEL"),
+    "softmax holds whatever there is": ("before < level)", "before < 2)"),
+    "as many for every image, and one more": ("    return k - (shares", "    return 1 + k - (shares"),
+    "as many for every image, and one less": ("    return k - (shares", "    return k - 1 - (shares"),
+    "as many for every image, by the least likely": ("(p > of_right(p, y)[:, None])", "(p < of_right(p, y)[:, None])"),
+    "scores are those of the likeliest answer": ("of_right(scores(p), y), of", "of_right(scores(p), p.argmax(1)), of"),
+    "the untrained network has the other's threshold": (
+        "sets(untrained[new], threshold(right_untrained[kept]))",
+        "sets(untrained[new], limit)",
+    ),
+    "kept images have less noise than new ones": (
+        "right, right_untrained = of_right(scores(p), y)",
+        "right, right_untrained = of_right(scores(logits(0.3).softmax(1)), y)",
+    ),
+    "the early threshold is far too early": (
+        "math.ceil((KEPT + 1) * LEVEL) - 3",
+        "math.ceil((KEPT + 1) * LEVEL) - 300",
+    ),
+    "the temperature multiplies": ("F.cross_entropy(z / t, y)", "F.cross_entropy(z * t, y)"),
+    "sets are as large as can be": ("scores(p) <= limit[..., None]", "scores(p) <= limit[..., None] + 0.1"),
+    "new images are those kept apart": ("rows[:, :KEPT], rows[:, KEPT:]", "rows[:, :KEPT], rows[:, :KEPT]"),
+    "the network learns the images kept apart": (
+        "((t[:TRAIN], t[TRAIN:]) for t in",
+        "((t[: TRAIN + 100], t[TRAIN:]) for t in",
+    ),
+    "drifted images are as noisy as before": ("logits(SHIFT).softmax(1)", "logits(NOISE).softmax(1)"),
+    "all images share one threshold of the new ones": ("threshold(right[kept])", "threshold(right[new])"),
+}
+FULL = {
+    "as many for every image, and one less",
+    "the temperature multiplies",
+    "as many for every image, and one more",
+    "as many for every image, by the least likely",
+    "drifted images are as noisy as before",
+    "scores are those of the likeliest answer",
+    "kept images have less noise than new ones",
+    "softmax fills up to less",
+    "softmax has one temperature alone",
+    "softmax stops before the level",
+    "the untrained network has the other's threshold",
+    "softmax holds whatever there is",
+}
