@@ -5,7 +5,7 @@ graph links each vector, both ways, to the 8 nearest of those stored before it (
 from vector to vector towards the query, and keeps a list of the best so far. Stored are 4,000 8x8 digits, shifted by up
 to a pixel; 300 other digits are the queries. The vectors compared with are counted (centres too); time is not measured,
 nor what building takes: here links come from comparing all pairs. The controls filter: they read a few principal
-components of all vectors, and compare with the best 100; or in two stages, 2 of all, 12 of some hundreds, and compare
+components of all vectors, and compare with the best 100; or in two stages, 2 of all, 12 of 200 to 1,200, and compare
 with the best 50. One stage reads more than IVF; two read about as much as IVF, and more than the graph.
 
 Needs:  torch, scikit-learn
@@ -41,7 +41,7 @@ def closest(q: Tensor, x: Tensor, rows: Tensor) -> Tensor:
 
 
 def inverted(q: Tensor, x: Tensor, centres: Tensor, cells: list[Tensor], probes: int) -> Found:
-    """The vectors of the `probes` cells whose centres are nearest."""
+    """The nearest of the vectors in the `probes` cells whose centres are nearest."""
     chosen = squared(q, centres)[0].topk(probes, largest=False).indices
     rows = torch.cat([cells[c] for c in chosen.tolist()])
     return closest(q, x, rows), len(centres) + len(rows)
@@ -148,7 +148,7 @@ def run(device="cpu", seed=0, steps=10):
     }
 
     def needed(name: str) -> float:
-        """Where its curve reaches ENOUGH, on a straight line between two cases; all vectors, where it never does."""
+        """Where its curve reaches ENOUGH, on a line between two cases (or begins above); all vectors, where never."""
         for (few, low), (more, high) in pairwise(zip(*curves[name], strict=True)):
             if high >= ENOUGH:
                 return few + (more - few) * max(0, (ENOUGH - low) / (high - low))
@@ -186,13 +186,14 @@ CLAIMS = {
         "64 个分量计为一个向量",
     },
     "trained cells_compared <= 400 < once_compared <= 520": {
-        "en": "vectors of 4,000 that IVF compares a query with to find 95% of the ten nearest; control: filtered once",
-        "zh": "IVF 要找到十个最近邻的 95%，每个查询须比较的向量数（共 4,000 个）；对照：只预筛一次",
+        "en": "vectors of 4,000, and 64 centres, that IVF compares a query with to find 95% of the ten nearest; "
+        "control: filtered once",
+        "zh": "IVF 要找到十个最近邻的 95%，每个查询须比较的向量数（共 4,000 个，另有 64 个中心）；对照：只预筛一次",
     },
     "parity all_gap <= 1e-10 < one_cell_gap": {
-        "en": "largest gap to scikit-learn's brute force when all is searched, in distances and in how many are "
-        "compared (along a line, from point 0 to 40: the 49 that it takes); control: one cell",
-        "zh": "搜遍所有单元或整张图时与 scikit-learn 暴力搜索在距离和比较次数上的最大差距"
+        "en": "largest gap, all searched for one query, of distances to scikit-learn's brute force and of the number "
+        "compared to all there are (along a line, from point 0 to 40: to 49); control: one cell",
+        "zh": "为一个查询搜遍所有单元或整张图时，距离与 scikit-learn 暴力搜索、比较次数与全部个数的最大差距"
         "（沿直线由第 0 点走到第 40 点时，应为 49 次）；对照：只搜一个单元",
     },
     "parity stored_queries <= 0 < stored_own": {

@@ -5,7 +5,7 @@ gave the right digit is noted as a score; the set for a new image holds each dig
 the 90th in a hundred of those. The only premise is that old and new images could change places: leaving each of 21 out
 in turn covers exactly 19, as no two scores are equal. An untrained network keeps the promise too, by sets that say
 little. Controls: filling up the softmax to 0.9, which covers too little, or too much at a temperature fitted to
-the images kept apart (drawn; chance over the last digit would mend most of that, in larger sets than these: not
+the images kept apart (drawn; chance over the last digit would mend the latter mostly, in larger sets than these: not
 shown), and then takes more digits than these; counting without the new image; images with twice the noise, where the
 premise fails and the promise with it. The promise is for the average over new images and over those kept apart, not for
 an image that is hard.
@@ -150,7 +150,7 @@ def run(device="cpu", seed=0, steps=200):
         "differing_answers": int((sets(p[first], limit[0]) != by_definition).sum()),
         "differing_early": int((sets(p[first], mistaken[None]) != by_definition).sum()),
         "shared": int((clean[:, None] == x).all(-1).any(1).sum() + (new[:, :, None] == kept[:, None]).any(2).sum()),
-        "shared_when_drawn": int(torch.randint(len(y), (SPLITS, KEPT), generator=splits)[0, :, None].eq(new[0]).sum()),
+        "shared_when_drawn": int(torch.randint(len(y), (KEPT, 1), generator=splits).eq(new[0]).any(0).sum()),
     }, {
         "how often a set holds the right digit": {
             "kind": "lines",
@@ -190,9 +190,9 @@ CLAIMS = {
         "zh": "21 幅图像轮流留出时被覆盖的个数与 19 的差距；对照：数名次时不计入新图像",
     },
     "parity differing_answers <= 0 < differing_early <= 400": {
-        "en": "answers on which the sets differ from their definition by ranks, in loops; control: a threshold two "
-        "places too early",
-        "zh": "集合与按名次的定义（循环计算）不一致的答案数；对照：阈值早两个名次",
+        "en": "answers of one split on which the sets differ from their definition by ranks, in loops; control: a "
+        "threshold two places too early",
+        "zh": "一次划分中，集合与按名次的定义（循环计算）不一致的答案数；对照：阈值早两个名次",
     },
     "parity shared <= 0 < shared_when_drawn": {
         "en": "new images that are among those trained on or kept apart; control: kept ones drawn independently",

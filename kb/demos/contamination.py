@@ -7,7 +7,7 @@ the test with every third word replaced by its synonym (paraphrases), or with al
 weights, the number of questions and of updates are equal. The gain on 2000 fresh questions of the same kind is the
 control: hardly any. A search for runs of five words that a test question shares with the training data finds the
 copies, and no paraphrase; fresh questions expose both. The net knows a paraphrase by the seven words that stay, not by
-its sense: a rewritten test raises nothing, as it might where a net knew the synonyms beforehand. (So a count of equal
+its sense: a rewritten test raises nothing; it might where a net knew the synonyms beforehand. (So a count of equal
 words in equal places would find the paraphrases here; it would miss words put in or moved.)
 
 Needs:  torch
@@ -154,8 +154,8 @@ CLAIMS = {
         "zh": "混入原题时，靠共有的连续五词查出的测试题比例；对照：未混入原题时",
     },
     "parity flag_errors <= 0 < longer_errors": {
-        "en": "questions of four words only that the search judges otherwise than a comparison of all runs with all; "
-        "control: a search for runs of six",
+        "en": "questions from a vocabulary of four words that the search judges otherwise than a comparison of all "
+        "runs with all; control: a search for runs of six",
         "zh": "在只含四种词的题上，该查找与逐一比较所有连续五词的判断不同的题数；对照：改查连续六词",
     },
     "parity changed_answers <= 0 < other_answers": {

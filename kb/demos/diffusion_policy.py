@@ -1,7 +1,7 @@
 """Diffusion policy — shown both ways round an obstacle, a generative head takes either; their mean runs into it.
 
-A point crosses a field with a round obstacle in the middle. A network that is told the heights of its start and of the
-obstacle answers with a chunk of nine actions, the heights at which the point goes on, to the end without a second
+A point crosses a field with a round obstacle halfway. A network that is told the heights of its start and of the
+obstacle answers with a chunk of nine actions, its heights from the start to the end, without a second
 look. About half of the simulated demonstrations go above, the others below, the nearer side more often. The head is
 generative: it learns how to move noise towards the demonstrated chunks (flow matching, a close relative of diffusion),
 and different noise gives different paths. The control, the same network for as many updates, minimizes the squared
@@ -31,7 +31,7 @@ def ask(net: nn.Module, seen: Tensor, chunk: Tensor, t: Tensor) -> Tensor:  # (n
 
 
 def flow_loss(net: nn.Module, seen: Tensor, actions: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-    # x_t = (1 - t) noise + t actions moves with the velocity actions - noise; what is asked is its mean at (x_t, t)
+    # x_t = (1 - t) noise + t actions moves with the velocity actions - noise; asked is its mean given seen, x_t and t
     x = (1 - t) * noise + t * actions
     return (ask(net, seen, x, t) - (actions - noise)).square().mean()
 
@@ -143,7 +143,7 @@ def run(device="cpu", seed=0, steps=800):
 
     nearest = torch.cdist(asked, shown).topk(5, largest=False).indices
     five = hits(asked, taught[nearest].mean(1))
-    level = asked[:20, 1:].expand(-1, 2)  # it starts at the height of the obstacle: both ways are equally near
+    level = asked[:20, 1:].expand(-1, 2)  # it starts at the height of the obstacle: both ways are equally likely
     many = level.repeat_interleave(50, 0), torch.randn(20 * 50, ACTIONS, generator=tests).to(device)
     leans = {name: lean(level, paths(name, *many).unflatten(0, (20, 50))) for name in nets}
     drawn = torch.zeros(12, 2), torch.randn(12, ACTIONS, generator=tests).to(device)
@@ -191,18 +191,18 @@ CLAIMS = {
         "zh": "照搬最近五条示教之一时的同一比例；对照：这五条的平均",
     },
     "trained flow_lean <= 0.15 < mean_lean": {
-        "en": "how far the share of paths above is from a half where both ways are equally near (mean of 20 scenes); "
+        "en": "how far the share of paths above is from a half where both are shown as often (mean of 20 scenes); "
         "control: squared error, whose path is always the same",
-        "zh": "两边一样近时从上方绕行的比例与一半的差距（20 个场景的平均）；对照：平方误差，路径总是同一条",
+        "zh": "示教走两边的概率相等时从上方绕行的比例与一半的差距（20 个场景的平均）；对照：平方误差，路径总是同一条",
     },
     "parity loss_gap <= 1e-10 < swapped_gap": {
         "en": "gap of the loss and its gradients from sums number by number (f64); control: noise and actions swapped",
         "zh": "损失及其梯度与逐数求和的差距（f64）；对照把噪声与动作对调",
     },
     "parity path_gap <= 1e-10 < middle_gap": {
-        "en": "how far paths by the exact velocity for two demonstrations end from one of them, at most (f64); "
-        "control: the mean of the two",
-        "zh": "按两条示教的精确速度场走出的路径与最近一条示教的最大距离（f64）；对照：两条示教的平均",
+        "en": "how far paths by the exact velocity for a demonstration and its mirror image end from the nearer "
+        "(f64, at most); control: the mean of the two",
+        "zh": "按一条示教及其镜像的精确速度场走出的路径与其中较近者的最大距离（f64）；对照：两者的平均",
     },
 }
 ZH = {

@@ -5,13 +5,14 @@ adds to the output, others can take away. GPTQ rounds the first column, shifts a
 calibration data change least, rounds the second, and so on; the Cholesky factor of the inverse Hessian holds all the
 shifts. Here a hidden layer of a small digit classifier, calibrated on the training images, goes to 2 or 3 bits (3 or 7
 levels about 0). The controls are the nearest levels, and coordinate descent from these: each weight in turn moves to
-its best level for the others as they are. Each method has, for each output, the best of 15 scales (in the figure, that
-of the largest weight), and a bias that corrects the mean. The table adds the accuracy at 2 bits: on this easy task it
-hardly suffers by any. Where the Hessian is diagonal, GPTQ rounds to nearest. It is greedy: for six weights of 2 bits,
-the best of all 729 roundings does better still. Levels are simulated in floats; speed is not measured.
+its best level for the others as they are. Each method has, for each output, the best of 15 scales (in the figure,
+with six weights and in checks, that of the largest weight), and a bias that corrects the mean (not with six). The
+table adds the accuracy at 2 bits: on this easy task it hardly suffers. Where the Hessian is diagonal, GPTQ rounds to
+nearest. It is greedy: the best of all 729 roundings of six 2-bit weights is better. Levels are simulated; speed is
+not measured.
 
 Needs:  torch, scikit-learn
-Source: E. Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers, ICLR 2023;
+Source: E. Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers, 2022;
         B. Hassibi, D. Stork, Second Order Derivatives for Network Pruning: Optimal Brain Surgeon, NIPS 1992
 """
 
@@ -43,7 +44,7 @@ def gptq(w: Tensor, h: Tensor, scale: Tensor, bits: int, columns: int | None = N
     for i in range(w.shape[1] if columns is None else columns):
         rounded = nearest(w[:, i : i + 1], scale, bits)
         error = (w[:, i : i + 1] - rounded) / factor[i, i]
-        w[:, i + 1 :] -= error * factor[i, i + 1 :]  # the shift that costs least: d = -e H^-1_i / H^-1_ii
+        w[:, i + 1 :] -= error * factor[i, i + 1 :]  # costs least: d = -e H^-1_i / H^-1_ii, H of columns i on
         w[:, i : i + 1] = rounded
     return w
 
@@ -91,7 +92,7 @@ def refitted(w: Tensor, h: Tensor, scale: Tensor, bits: int, columns: int) -> Te
 
 def over_best(method, w: Tensor, h: Tensor) -> float:
     """Sum of d H d^T over the rows of w (m, TINY), over that of the best of all roundings to 3 levels."""
-    scale = w.abs().amax(1, keepdim=True)  # the largest weight is rounded to 1 or -1
+    scale = w.abs().amax(1, keepdim=True)  # of which the largest weight is 1 or -1
     levels = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0], dtype=w.dtype)] * TINY)  # (3^TINY, TINY)
     ours, every = (((d @ h) * d).sum(-1) for d in (method(w, h, scale, 2) - w, levels * scale[:, None] - w[:, None]))
     return (ours.sum() / every.amin(1).sum()).item()

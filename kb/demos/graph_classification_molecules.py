@@ -4,8 +4,8 @@ The 996 connected graphs of up to seven nodes, without atoms. Weisfeiler and Lem
 colour by its own and its neighbours' colours, four times, and counts the colours: 20 pairs of different graphs have
 the same counts, such as the carbon skeletons of bicyclopropyl (two joined triangles) and bicyclo[2.2.0]hexane (two
 squares that share a side). A GIN, here four layers that sum over neighbours, has equal vectors for exactly those
-pairs, trained or not; GCN's average by degrees also confuses graphs of one size in which all nodes have as many
-neighbours (16 pairs); it would not if nodes were told their degrees. Trained to say which of two graphs with as many
+pairs, trained or not; GCN's average by degrees also confuses regular graphs of as many nodes and unequal degrees
+(16 pairs); it would not if nodes were told their degrees. Trained to say which of two graphs with as many
 nodes and edges has more triangles, the GIN is right on most unseen pairs; so is a linear fit to the vectors of a GIN
 that never learned. On the 20 pairs, which all differ in triangles, neither can say anything.
 
@@ -65,7 +65,7 @@ class GCN(GIN):
     def heard(self, edges: Tensor, h: Tensor) -> Tensor:
         looped = edges + torch.eye(edges.shape[1]).to(edges)
         scale = looped.sum(-1, keepdim=True).rsqrt()
-        return scale * (looped @ (scale * h))  # nodes of one degree see a plain average
+        return scale * (looped @ (scale * h))  # where all degrees are equal, a plain average
 
 
 # %% the experiment
@@ -94,7 +94,7 @@ def vectors(net: GIN, graphs: list[nx.Graph]) -> tuple[Tensor, Tensor]:
 
 
 def gap_to_loop(net: GIN, twin: GIN, graphs: list[nx.Graph]) -> float:
-    """Largest gap in outputs and gradients of parameters to a sum node by node, by the weights of `twin`; f64."""
+    """Largest relative gap in outputs and gradients to a sum node by node, by the weights of `twin`; f64."""
     net, twin, total = copy.deepcopy(net).cpu().double(), copy.deepcopy(twin).cpu().double(), []
     for graph in graphs:
         h = {v: torch.ones(1, dtype=torch.float64) for v in graph}
@@ -188,8 +188,8 @@ CLAIMS = {
         "zh": "训练后的 GIN 的输出和梯度与逐节点求和的相对差距（f64）；对照用 GCN 的平均",
     },
     "constant twin_pairs <= 20": {
-        "en": "pairs of different graphs that the WL test cannot tell apart",
-        "zh": "WL 测试区分不了的不同图的对数",
+        "en": "pairs of different graphs, of the 996, that the WL test cannot tell apart",
+        "zh": "996 个图中，WL 测试区分不了的不同图的对数",
     },
     "parity shared_graphs <= 0 < trained_graphs": {
         "en": "graphs trained on that are in an unseen pair or in one of the 20; the control counts those trained on",

@@ -1,7 +1,7 @@
 """Instance segmentation — pixels point at the centre of their own object, and the arrows part objects that touch.
 
-Simulated 24x24 images: three or four rods of one class and one brightness, which touch and cross, in noise. A small
-U-Net says of a pixel whether it is a rod's, and how far that rod's centre is. The pixels vote for the places that they
+Simulated 24x24 images: three or four rods of one class and brightness, which mostly touch or cross, in noise. A small
+U-Net says of a pixel whether it is a rod's, and where that rod's centre is. The pixels vote for the places that they
 point at; those whose votes climb to one summit are one rod. The controls get the true mask, which the U-Net does not,
 and part it by its shape: into connected components, and by a watershed, which climbs to the summits of the distance to
 the edge, its blur the best of three on the judged scenes themselves. A pixel of a crossing is of the rod that it lies
@@ -188,8 +188,8 @@ CLAIMS = {
         "zh": "新场景上各组与杆的 F1（IoU 大于 0.5 算找到）；对照：对真实掩码做分水岭，三种模糊宽度取最好",
     },
     "parity exact_f1 >= 0.94 > components_f1 >= 0.15": {
-        "en": "F1 where each pixel points exactly at its centre; control: the connected components of the true mask",
-        "zh": "每个像素都准确指向中心时的 F1；对照：真实掩码的连通分量",
+        "en": "F1 where each pixel of the true mask points exactly at its rod's centre; control: its components",
+        "zh": "真实掩码中每个像素都准确指向所属杆的中心时的 F1；对照：该掩码的连通分量",
     },
     "parity loss_gap <= 1e-10 < turned_gap": {
         "en": "largest gap of the loss and its gradient to those from a list of pixels (f64); control: x and y swapped",

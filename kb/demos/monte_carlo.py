@@ -7,7 +7,7 @@ six. A rare event is the harder case: a standard normal variable exceeds 4 about
 sampling draws from a normal distribution around 4, where it happens half the time, and weights each draw by p / q, the
 ratio of the two densities; the control is a plain mean of 100 times as many draws. Moved too far, the error grows
 again, as the closed form of the variance says. The weights pass gradients as well: as sums over all outcomes, value and
-gradient are those of the mean under p, which PPO's ratio rests on. Errors are root mean squares of 800 repetitions.
+gradient are those of the mean under p, which PPO's ratio rests on. Errors of draws are root mean squares of 800 runs.
 
 Needs:  torch
 Source: N. Metropolis, S. Ulam, The Monte Carlo Method, JASA 44, 1949; H. Kahn, A. Marshall, Methods of Reducing Sample
@@ -26,7 +26,7 @@ RARE, DRAWS, REPEATS, SIDES, MEANS, MORE = 4.0, 1000, 10, (2, 3, 4, 5), (0.0, 1.
 
 
 def mean_of(f: Callable[[Tensor], Tensor], draws: Tensor) -> Tensor:  # (R, n, d) -> (R,)
-    """E f(x) = 1/n sum f(x_i), x_i drawn from p."""
+    """E f(x) by 1/n sum f(x_i), x_i drawn from p."""
     return f(draws).mean(1)
 
 
@@ -102,7 +102,7 @@ def rms(t: list[Tensor]) -> float:
 
 
 def sobol_error(n: int, seed: int) -> float:
-    """Of Sobol's points in six dimensions, shuffled 16 times."""
+    """Of Sobol's points in six dimensions, scrambled 16 times."""
     draws = [torch.quasirandom.SobolEngine(6, True, seed + k).draw(n) for k in range(16)]
     return rms([mean_of(bump, torch.stack(draws)) - bump_mean(6)])
 
@@ -199,7 +199,7 @@ CLAIMS = {
 ZH = {
     "relative error so far": "到目前为止的相对误差",
     "importance sampling": "重要性采样",
-    "plain, 100 times the draws": "直接平均，样本多 100 倍",
+    "plain, 100 times the draws": "直接平均，样本数为 100 倍",
     "error of a mean over a cube": "在立方体上求平均的误差",
     "draws, 1 D": "随机样本，一维",
     "draws, 6 D": "随机样本，六维",

@@ -4,7 +4,7 @@ A batch is a table, and texts differ in length: padding fills each row up to the
 several texts into a row (the longest first, each into the first row with room), with a mask that lets a token attend
 only to its own text, and positions that begin anew with each. A small transformer (one head, no normalization) is
 trained on the same 32 texts a step, padded and packed, and comes to the same. The controls leave out the mask, or let
-positions run on. The more texts are packed at once, the less is wasted. Bucketing sorts a pool of texts by length, so
+positions run on. More texts packed at once usually waste less. Bucketing sorts a pool of texts by length, so
 that those of a batch are much alike: it wastes more of the same 480, needs ten times as many to waste 1 % or so,
 and its batches are no random samples. Texts are made up, each of steps of one size; places in tables are counted, time
 is not: attention between texts is computed here, then masked.

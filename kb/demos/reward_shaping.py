@@ -2,10 +2,10 @@
 
 An 8 x 8 maze with a reward of 1 at the goal alone, discounted by 0.95 a move. Shaping adds 0.95 * potential(after) -
 potential(before) to each reward; here the potential is 1 - distance / 20, by rows and columns, as if there were no
-wall, and 0 at the goal: knowledge that the controls lack. Which policy is best does not change, and learning with it
+wall, and 0 at the goal: knowledge that most controls lack. Which policy is best does not change, and learning with it
 is learning without it from tables that start at the potential. So the strongest controls get the sparse reward and
 start from tables of 0.01, 0.1 or 1 (optimism); others start from zero and move at random in a tenth, three tenths or
-all of their moves. After 1000 moves none is near; the one that starts from 0.1 finds the way later (the figure). A
+all of their moves. After 1000 moves none is near; from 0.01 or 0.1 the way is found later (the figure: 0.1). A
 potential lower by 1, but for the goal, is of no use in that time. A bonus of 0.2 for each move towards the goal, with
 no charge for going away, makes going to and fro the best policy.
 
@@ -43,7 +43,7 @@ def sparse(after: Tensor) -> Tensor:  # reward of each move, (S, A), by the stat
 
 def shaped(after: Tensor, lower: float = 0.0) -> Tensor:
     phi = potential(lower)
-    # r + discount * phi(s') - phi(s): from s to the goal, what is added sums to -phi(s), whatever the way
+    # r + discount * phi(s') - phi(s): from s to the goal, what is added sums, discounted, to -phi(s) whatever the way
     return sparse(after) + DISCOUNT * phi[after] - phi[:, None]
 
 
@@ -184,8 +184,8 @@ CLAIMS = {
         "对照：稀疏奖励，三种随机比例与三种乐观初值中最好的",
     },
     "trained potential_share >= 0.9 > lowered_share": {
-        "en": "the same share; control: the same shaping by a potential that is lower by 1",
-        "zh": "同一比例；对照：势函数整体降低 1 的同样塑形",
+        "en": "the same share; control: the same shaping by a potential that is lower by 1, but for the goal",
+        "zh": "同一比例；对照：势函数除目标外降低 1 的同样塑形",
     },
     "parity value_gap <= 1e-10 < bonus_value_gap": {
         "en": "gap of the best action values with shaping, plus the potential, to those without (exact, f64); "
@@ -193,9 +193,9 @@ CLAIMS = {
         "zh": "有塑形时的最优动作价值加上势函数，与无塑形时的差距（价值迭代，f64）；对照：靠近奖金",
     },
     "parity learner_gap <= 1e-10 < zero_learner_gap": {
-        "en": "gap of tables learned with shaping, plus the potential, and of the ways taken, to those that start "
-        "at the potential without it (f64); control: they start at zero",
-        "zh": "带塑形学到的表加上势函数，与不塑形但以势函数为初值者的差距，路线也比较（f64）；对照：以零为初值",
+        "en": "gap of tables learned with shaping, plus the potential, and of the last states, to those that "
+        "start at the potential without it (f64); control: they start at zero",
+        "zh": "带塑形学到的表加上势函数，与不塑形但以势函数为初值者的差距，最后的状态也比较（f64）；对照：以零为初值",
     },
     "parity best_share >= 0.999 > bonus_best_share": {
         "en": "what the best policy by shaped rewards earns of the sparse reward, as a share of the best; control: the "

@@ -7,7 +7,7 @@ of equal power over each sound. Measured is the gain in SI-SDR: the voice over w
 volume. The control is one linear filter of the logarithms of the 33 by 21 cells that the network sees around each cell,
 squashed to a mask and trained as long on the same sounds. It in turn gains more than median filters, a fixed rule that
 keeps what is smooth in time rather than in frequency; their lengths are the best of nine on training sounds. A mask
-computed from the true voice and noise shows what is left to gain.
+computed from the true voice and noise shows that there is more to gain.
 
 Needs:  torch
 Source: Y. Wang, A. Narayanan, D. Wang, On Training Targets for Supervised Speech Separation, IEEE/ACM TASLP 22(12),
@@ -34,7 +34,7 @@ def window(like: Tensor) -> Tensor:
 
 def stft(x: Tensor) -> Tensor:  # (B, samples) -> (B, F, T), complex
     frames = F.pad(x[:, None], (FRAME // 2, FRAME // 2), mode="reflect")[:, 0].unfold(1, FRAME, HOP)
-    return torch.fft.rfft(frames * window(x)).mT  # X(f, t) = sum over n of w(n) x(t HOP + n) e^(-2 pi i f n / FRAME)
+    return torch.fft.rfft(frames * window(x)).mT  # X(f, t) = sum of w(n) padded(t HOP + n) e^(-2 pi i f n / FRAME)
 
 
 def istft(cells: Tensor) -> Tensor:  # (B, F, T) -> (B, samples)
@@ -179,7 +179,7 @@ CPU_SECONDS = 6
 CLAIMS = {
     "trained net_gain >= 7.8 > linear_gain >= 6.2": {
         "en": "mean SI-SDR gain on fresh sounds in dB; control: one linear filter of the same cells, trained as long",
-        "zh": "新声音上 SI-SDR 的平均提升（dB）；对照：看同样多单元、训练同样久的一个线性滤波器",
+        "zh": "新声音上 SI-SDR 的平均提升（dB）；对照：看同样的单元、训练同样久的一个线性滤波器",
     },
     "trained linear_gain >= 6.2 > median_gain >= 4.4": {
         "en": "the same of that linear filter; control: median filters, their lengths chosen on training sounds",

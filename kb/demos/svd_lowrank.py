@@ -120,7 +120,7 @@ def run(device="cpu", seed=0, steps=1500):
         "untrained_accuracy": accuracy(0 * update),
         "shared": int((x_test[:, None] == x).all(-1).any(1).sum()),
         "shared_when_drawn": int(
-            (images[torch.randperm(len(y), generator=checks)[:500], None] == x).all(-1).any(1).sum()
+            (images[torch.randperm(len(images), generator=checks)[:500], None] == x).all(-1).any(1).sum()
         ),
     }, {
         "share of the squared norm that is left over": {
@@ -146,15 +146,15 @@ CURVES = "cross-entropy"
 CPU_SECONDS = 2
 CLAIMS = {
     "parity excess <= 1e-10 < column_excess <= 0.008": {
-        "en": "largest gap of the squared error, as a share, to the squares of the singular values left out, at ranks "
-        "1 to 32 (f64); control: as many columns of the images, picked greedily, at the rank of the least gap",
-        "zh": "误差平方（占比）与被舍弃的奇异值平方之和的最大差距，秩从 1 到 32（f64）；"
+        "en": "largest gap of the squared error, as a share, to the sum of the squared singular values left out, at "
+        "six ranks, 1 to 32 (f64); control: as many columns of the images, picked greedily, at the rank of least gap",
+        "zh": "误差平方（占比）与被舍弃的奇异值平方之和的最大差距，取 1 到 32 间的六个秩（f64）；"
         "对照：贪心选取图像矩阵中同样多的列，取差距最小的秩",
     },
     "parity gap <= 1e-10 < early_gap": {
-        "en": "largest gap of singular values and low-rank matrices to those of torch.linalg.svd (f64); "
+        "en": "largest gap of low-rank matrices, and of singular values of random ones, to torch.linalg's (f64); "
         "control: a term less",
-        "zh": "奇异值、低秩矩阵与用 torch.linalg.svd 所得者的最大差距（f64）；对照：少一项",
+        "zh": "低秩矩阵以及随机数矩阵的奇异值，与用 torch.linalg 所得者的最大差距（f64）；对照：少一项",
     },
     "trained update_left <= 0.04 < noise_left": {
         "en": "share of the squared norm of the weight update left over at rank 10; control: random numbers",
@@ -166,8 +166,8 @@ CLAIMS = {
         "zh": "把更新量截到秩 10 时损失的测试准确率；对照：投影到训练图像的十个主方向上",
     },
     "trained whole_accuracy >= 0.93 > untrained_accuracy": {
-        "en": "test accuracy with the whole update; control: without it, the hidden layer untrained",
-        "zh": "加上完整更新量时的测试准确率；对照：不加，隐藏层未训练",
+        "en": "test accuracy with the whole update; control: without it, the hidden weights untrained",
+        "zh": "加上完整更新量时的测试准确率；对照：不加，隐藏层权重未训练",
     },
     "parity shared <= 0 < shared_when_drawn": {
         "en": "test images that are among those trained on; control: 500 images drawn from all",
