@@ -100,7 +100,7 @@ def rule_gaps(generator: torch.Generator) -> tuple[float, float]:
 
 
 def with_gradients(net: nn.Module, x: Tensor, targets: Tensor, criterion) -> Tensor:
-    """The loss and all its gradients in one row."""
+    """The loss and its gradients, of inputs and weights, in one row."""
     x = x.clone().requires_grad_()
     value = criterion(targets, net(x))
     return torch.cat([value.view(1), *(g.flatten() for g in torch.autograd.grad(value, [x, *net.parameters()]))])
@@ -186,9 +186,10 @@ CLAIMS = {
     },
     "parity mean_gap <= 1e-10 < right_gap": {
         "en": "gap of the n x n loss and its gradients to the variance of the targets plus the mean squared distance "
-        "of the outputs to the targets' mean, and to F.mse_loss (f64); control: to the loss of equal shapes",
-        "zh": "n×n 损失及其梯度与“目标方差加上输出到目标均值的均方距离”的差距，以及与 F.mse_loss 的差距（f64）；"
-        "对照：与形状一致时损失的差距",
+        "of the outputs to the targets' mean, and of the loss alone to F.mse_loss (f64); control: to the loss of "
+        "equal shapes",
+        "zh": "n×n 损失及其梯度与“目标方差加上输出到目标均值的均方距离”的差距，"
+        "以及损失值与 F.mse_loss 的差距（f64）；对照：与形状一致时损失的差距",
     },
     "parity warnings >= 1 > warnings_by_hand": {
         "en": "warnings of F.mse_loss at these shapes; control: the loss by hand, and F.mse_loss at equal shapes",

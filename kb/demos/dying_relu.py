@@ -1,4 +1,4 @@
-"""Dying ReLU — steps that are too large push nearly all units below zero on all images; no gradient brings them back.
+"""Dying ReLU — too large steps push nearly all units below zero on all training images; no gradient brings them back.
 
 Below zero a ReLU gives 0 and has slope 0. Large steps can put a unit there for all training images: it is dead, the
 gradient of its weights is exactly 0, and plain SGD on these images never moves it again, however long it goes on and at
@@ -47,7 +47,7 @@ def gradients(net: Net, x: Tensor, y: Tensor, leak: float) -> Net:
     w, b, v, _ = net
     z = x @ w + b
     e = (logits(net, x, leak).softmax(1) - F.one_hot(y, 10)) / len(x)  # with respect to the logits: (B, 10)
-    d = e @ v.T * slope(z, leak)  # with respect to z: a column of zeros for a dead unit
+    d = e @ v.T * slope(z, leak)  # with respect to z: for a dead unit a column of zeros, if leak is 0
     return [x.T @ d, d.sum(0), activation(z, leak).T @ e, e.sum(0)]
 
 

@@ -73,7 +73,7 @@ def best_of(test: Tensor) -> Tensor:
 
 
 def overlap(a: Tensor, b: Tensor) -> int:
-    """How many rows of a stand in b, draw by draw: (D, m), (D, n)."""
+    """How many images of a stand in b, added up over the draws: (D, m), (D, n)."""
     return int((a[:, :, None] == b[:, None]).any(2).sum())
 
 
@@ -111,7 +111,7 @@ def run(device="cpu", seed=0, steps=150):
         losses = nets.step(x, y)
         for one in (first, again, later):
             one.step(x, y)
-        yield (step + 1) / steps, {"mean of the seeds": losses.mean().item(), "best seed": losses.min().item()}
+        yield (step + 1) / steps, {"mean of the seeds": losses.mean().item(), "lowest loss": losses.min().item()}
 
     with torch.no_grad():
         right = (nets.logits(held.expand(SEEDS, -1, -1)).argmax(2) == held_y).cpu().double()  # (S, P)
@@ -124,7 +124,7 @@ def run(device="cpu", seed=0, steps=150):
         low, high = interval(right[chosen[:, None], parts[0]], resampled)
         covered[name] = ((low <= rest[chosen, d]) & (rest[chosen, d] <= high)).double().mean().item()
         p = test[chosen, d]
-        wide[name] = (high - low).mean().item() / (2 * (p * (1 - p) / TEST).sqrt()).mean().item()  # in standard errors
+        wide[name] = (high - low).mean().item() / (2 * (p * (1 - p) / TEST).sqrt()).mean().item()  # half, std errors
     lead = {name: (of[best, d] - of.mean(0)).mean().item() for name, of in (("test", test), ("rest", rest))}
     order, places = test.argsort(0, descending=True), list(range(1, SEEDS + 1))
     sorted_by_test = {name: of.gather(0, order) for name, of in (("on the test images", test), ("on the rest", rest))}
@@ -189,9 +189,9 @@ CLAIMS = {
         "zh": "这些区间的平均宽度与“准确率 ± 1.96 个标准误”的宽度相差的比例；对照：± 1.645（90%）",
     },
     "trained other_bias <= 0.005 < same_bias": {
-        "en": "how far the accuracy of the best seed lies from that on the rest, on average, reported on another 100 "
-        "images; control: on those that chose it",
-        "zh": "最好种子的准确率平均偏离其余图像上准确率多少，用另外 100 幅图像报告；对照：用挑选它的图像",
+        "en": "how far the best seed's mean accuracy on another 100 images lies from its mean accuracy on the rest; "
+        "control: on those that chose it",
+        "zh": "最好种子在另外 100 幅图像上的平均准确率与在其余图像上的平均准确率相差多少；对照：在挑选它的图像上",
     },
     "parity gap <= 1e-10 < other_seed_gap": {
         "en": "largest gap of logits and gradients of the trained networks to nn.Sequential (f64); control: with the "
@@ -199,14 +199,15 @@ CLAIMS = {
         "zh": "训练后各网络的 logit 与梯度同 nn.Sequential 的最大差距（f64）；对照：换用另一个种子的权重",
     },
     "parity shared <= 0 < shared_when_drawn": {
-        "en": "images in two of the parts: training, choosing, reporting, the rest; control: drawn independently",
-        "zh": "同时属于训练、挑选、报告与其余四部分中两部分的图像数；对照：各自独立抽取",
+        "en": "images in two of the parts (training, choosing, reporting, the rest), added up over the draws; "
+        "control: drawn independently",
+        "zh": "同时属于训练、挑选、报告与其余四部分中两部分的图像数，各次抽取合计；对照：各自独立抽取",
     },
 }
 ZH = {
     "cross-entropy": "交叉熵",
     "mean of the seeds": "各种子的均值",
-    "best seed": "最好的种子",
+    "lowest loss": "最低的损失",
     "accuracy of twenty seeds, sorted by the test images": "二十个种子的准确率，按测试图像上的名次排列",
     "on the test images": "在测试图像上",
     "on the rest": "在其余图像上",
