@@ -1,0 +1,41 @@
+"""What the claims of Markov chain Monte Carlo must not forgive."""
+
+MUTANTS = {
+    "all is accepted": ("return log_ratio.clamp(max=0).exp()", "return log_ratio.clamp(max=0).exp() * 0 + 1"),
+    "what is worse is refused": ("return log_ratio.clamp(max=0).exp()", "return (log_ratio > 0).to(log_ratio.dtype)"),
+    "another balanced rule": ("return log_ratio.clamp(max=0).exp()", "return log_ratio.sigmoid()"),
+    "the decision is turned round": ("(u < acceptance", "(u > acceptance"),
+    "no half step at the start": ("momentum + h / 2 * slope(log_p, x)", "momentum + h * slope(log_p, x)"),
+    "no half step at the end": ("(h if k < leaps - 1 else h / 2)", "h"),
+    "the slope is that of the start": ("* slope(log_p, y)", "* slope(log_p, x)"),
+    "it rolls uphill": ("torch.autograd.grad(log_p(x).sum(), x)[0]", "-torch.autograd.grad(log_p(x).sum(), x)[0]"),
+    "the new momentum does not count": ("log_p(y) - p.square().sum(1) / 2 -", "log_p(y) -"),
+    "the walk drifts": ("y = x + size * noise", "y = x + size * (noise + 0.5)"),
+    "the random walk is told no density": ("return y, log_p(y) - log_p(x)", "return y, 0 * log_p(x)"),
+    "the true means are another density's": ("mean = BEND * math.exp(-(WAVE**2) / 2)", "mean = 0.0"),
+    "the control may refuse too": ('if name == "HMC" else y', "if name else y"),
+    "the walk has one scale, far too small": ("(0.28, 0.36, 0.45), 3", "(0.03,), 3"),
+    "the momentum is too large": ("momentum, u = torch.randn(", "momentum, u = 1.5 * torch.randn("),
+    "the momentum is always the same": ("torch.randn(start.shape, generator=data).to", "torch.ones(start.shape).to"),
+    "the walk has a third of the cost": (", 3\n\n# %% the concept", ", 1\n\n# %% the concept"),
+    "the way there counts": ("cut = steps // 5", "cut = 0"),
+    "the chains are one": ("scores(path).mean(1).square().mean((1, 2))", "scores(path).mean((1, 2)).square().mean(1)"),
+    "the chains are independent draws": (
+        'at[name] = choose(x, y, log_ratio, u) if name == "HMC" else y',
+        "at[name] = draws(1, data)[0].to(device)",
+    ),
+}
+FULL = {
+    "the momentum is too large",
+    "the momentum is always the same",
+    "the walk has a third of the cost",
+    "the way there counts",
+    "the chains are one",
+    "the decision is turned round",
+    "the walk drifts",
+    "the random walk is told no density",
+    "the true means are another density's",
+    "the control may refuse too",
+    "the walk has one scale, far too small",
+    "the chains are independent draws",
+}
