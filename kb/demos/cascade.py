@@ -3,10 +3,10 @@
 The small model is a softmax regression that reads a digit with 640 products; the large one finds the nearest of 900
 stored images, with 57,600. The small one is unsure where its first guess is little ahead of its second (the margin).
 The threshold hands on a fifth of 300 images kept apart, and so about a fifth of the test images. Most of the accuracy
-between the two models is won for less than a quarter of the products, which are counted as they are done. Controls: as
-many images handed on by the digit that the small model says, first those digits that it most often says wrongly of the
-images kept apart; and at random (in the figure). A cascade is not the only way to save: for as many products the large
-model on a few principal components wins much of it too (a curve there). Means over six divisions of the images.
+between the two models is won for less than a quarter of the products, those of matrices, counted as they are done.
+Controls: as many images handed on by the digit that the small model says, first those digits that it most often says
+wrongly of the images kept apart; and at random (in the figure). A cascade is not the only way to save: for as many
+products the large model on a few principal components wins much of it too (a curve there). Means over six divisions.
 
 Needs:  torch, scikit-learn
 Source: P. Viola, M. Jones, Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001 (cascades);
@@ -182,8 +182,8 @@ CLAIMS = {
         "zh": "级联补回的准确率，占两个模型之差的比例；对照：按小模型所答的数字转交同样多的图像",
     },
     "trained cost <= 0.25 < all_cost": {
-        "en": "products of the cascade, counted, as a share of the large model's; control: every image handed on",
-        "zh": "级联实际做的乘法次数，占大模型的比例；对照：每张图像都转交",
+        "en": "products of the cascade's matrices, counted, as a share of the large model's; control: all handed on",
+        "zh": "级联在矩阵乘法中实际做的乘法次数，占大模型的比例；对照：每张图像都转交",
     },
     "trained large_right >= 0.97 > small_right >= 0.92": {
         "en": "share of the test images that the large model gets right; control: the small one",

@@ -1,14 +1,14 @@
 """Flat and sharp minima — one function can lie in a flat or a sharp place; a mean of weights is a good place.
 
-A net with a hidden ReLU layer reads digits; about a fifth of the training labels are drawn at random. When the weights
-into each hidden unit are multiplied by a factor of its own, from 1 to 8, and those out of it divided by it, the
-function stays what it was, but not its curvature (the trace of the Hessian): how sharp a place is says little until
-weights have a scale of their own. A random direction made as long as the weights layer by layer draws two landscapes
-for two nets that are one function; unit by unit, it draws one. (H. Li et al. scale what leads into a unit; factors that
-differ by unit ask for what leads out too.) At a constant rate SGD wanders about, and the mean of the weights of its
-second half (stochastic weight averaging, SWA) reads test digits better than nets at a fifth of the rate do on average;
-those that it is the mean of read them worse (control). A rate that falls to zero does nearly as well as the mean (in
-the table). That flat minima generalize better is not shown here.
+A net with a hidden ReLU layer reads digits; about a fifth of the training labels are drawn at random. When weights
+and bias into each hidden unit are multiplied by a factor of its own, from 1 to 8, and the weights out of it divided
+by it, the function stays what it was, but not its curvature (the trace of the Hessian): how sharp a place is says
+little until weights have a scale of their own. A random direction made as long as the weights layer by layer draws
+two landscapes for two nets that are one function; unit by unit, it draws one. (H. Li et al. scale what leads into a
+unit; factors that differ by unit ask for what leads out too.) At a constant rate SGD wanders about, and the mean of
+the weights of its second half (stochastic weight averaging, SWA) reads test digits better than nets at a fifth of the
+rate do on average; those that it is the mean of read them worse (control); of both, every 50th is tested. A rate that
+falls to zero does nearly as well over seeds (table: one). That flat minima generalize better is not shown here.
 
 Needs:  torch, scikit-learn
 Source: L. Dinh et al., Sharp Minima Can Generalize for Deep Nets, ICML 2017; H. Li et al., Visualizing the Loss
@@ -168,8 +168,8 @@ CURVES = "test accuracy"
 CPU_SECONDS = 2
 CLAIMS = {
     "parity output_change <= 1e-10 < tanh_change": {
-        "en": "largest change of the logits: weights into each unit times a (1 to 8), out times 1/a; control: tanh",
-        "zh": "每个隐藏单元的输入权重乘 a（1 到 8）、输出权重乘 1/a 后 logits 的最大变化；对照：换用 tanh",
+        "en": "largest change of logits: weights, bias into each unit times a (1 to 8), out times 1/a; control: tanh",
+        "zh": "每个隐藏单元的输入权重与偏置乘 a（1 到 8）、输出权重乘 1/a 后 logits 的最大变化；对照：换用 tanh",
     },
     "parity trace_gap <= 1e-9 < linear_gap": {
         "en": "largest gap of the Hessian's traces by unit of that net (PyTorch, 30 images) to the first net's times "
@@ -187,8 +187,8 @@ CLAIMS = {
     },
     "trained mean_share <= 1.0 < own_share <= 1.8": {
         "en": "test error of the mean of the second half's weights, as a share of that of nets at a fifth of the rate, "
-        "on average; control: the nets that it is the mean of, on average",
-        "zh": "后半程权重平均后的测试错误率与五分之一学习率的途中网络平均错误率之比；对照：参与平均的途中网络的平均",
+        "on average; control: every 50th of the nets that it is the mean of, on average",
+        "zh": "后半程权重平均的测试错误率与五分之一学习率的网络平均错误率之比；对照：参与平均的网络每 50 个取一个",
     },
     "parity shared_images <= 0 < own_images": {
         "en": "test images that are among the training images; the control counts those among the test images",

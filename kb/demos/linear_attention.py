@@ -1,19 +1,19 @@
 """Linear attention — the past in one matrix that never grows, old values with the new; the delta rule replaces them.
 
-Each token writes a value under one of up to 64 keys, and asks for the newest value of a key written so far (answers
-count from the 25th token of 48). Linear attention adds key times value to a matrix of fixed size; what a key held
-before stays mixed in: it recalls less with 8 keys in use than with 64. The delta rule first reads what the key holds
-and writes only the difference. Either is a recurrence and, the same function, a table over pairs of tokens. With 8 keys
-the delta rule beats the best of three that carry about as many numbers: linear attention; unit keys in a matrix whose
-channels fade at learned rates; softmax attention to the last 8 tokens. With 64 keys its matrix is too small (`--set
-D=64` is not); softmax attention, which keeps the keys and values of all tokens and prefers recent ones, still answers.
-Synthetic data; one layer each, learning rates chosen.
+Each token writes a value under one of up to 64 keys (48 tokens use some 34 of 64), and asks for the newest value of a
+key written so far (tested from the 25th token). Linear attention adds key times value to a matrix of fixed size; what
+a key held before stays mixed in: it recalls less with 8 keys than with 64. The delta rule first reads what the key
+holds and adds a share of the difference. Either is a recurrence and, the same function, a table over pairs of tokens.
+With 8 keys the delta rule beats the best of three that carry about as many numbers: linear attention; unit keys in a
+matrix whose channels fade at learned rates; softmax attention to the last 8 tokens. With 64 keys its matrix is too
+small (`--set D=64` is not); softmax attention, which keeps the keys and values of all tokens and prefers recent ones,
+still answers. Synthetic data; one layer each, learning rates chosen.
 
 Needs:  torch
-Source: A. Katharopoulos et al., Transformers are RNNs, ICML 2020; I. Schlag et al., Linear Transformers Are Secretly
-        Fast Weight Programmers, ICML 2021 (delta rule); S. Yang et al., Parallelizing Linear Transformers with the
-        Delta Rule over Sequence Length, NeurIPS 2024 (its table); S. Yang et al., Gated Linear Attention Transformers
-        with Hardware-Efficient Training, ICML 2024 (decay)
+Source: A. Katharopoulos et al., Transformers are RNNs …, ICML 2020; I. Schlag et al., Linear Transformers Are
+        Secretly Fast Weight Programmers, ICML 2021 (delta rule); S. Yang et al., Parallelizing Linear Transformers
+        with the Delta Rule over Sequence Length, NeurIPS 2024 (its table); S. Yang et al., Gated Linear Attention
+        Transformers with Hardware-Efficient Training, ICML 2024 (decay)
 """
 
 import copy
@@ -35,7 +35,7 @@ def phi(x: Tensor) -> Tensor:
 
 
 def linear(q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:  # (B, T, D), (B, D, D + 1)
-    """S_t = S_(t-1) + phi(k_t) (v_t, 1)^T; y_t = phi(q_t) S_t, over its last number. Outputs and last state."""
+    """S_t = S_(t-1) + phi(k_t)^T (v_t, 1); y_t = phi(q_t) S_t, over its last number. Outputs and last state."""
     state, out = v.new_zeros(len(v), D, D + 1), []
     for q_t, k_t, v_t in zip(phi(q).unbind(1), phi(k).unbind(1), F.pad(v, (0, 1), value=1.0).unbind(1), strict=True):
         state = state + k_t[:, :, None] * v_t[:, None]
@@ -45,13 +45,13 @@ def linear(q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def linear_table(q: Tensor, k: Tensor, v: Tensor, _: Tensor, ahead: int = 0) -> Tensor:
-    """Y = mask(phi(Q) phi(K)^T) V, rows divided by their sums."""
+    """Y = A V; A = mask(phi(Q) phi(K)^T), rows divided by their sums."""
     scores = (phi(q) @ phi(k).mT).tril(ahead)  # (B, T, T)
     return scores @ v / scores.sum(-1, keepdim=True)
 
 
 def delta(q: Tensor, k: Tensor, v: Tensor, gate: Tensor, erase: float = 1.0) -> tuple[Tensor, Tensor]:
-    """S_t = S_(t-1) + b_t k_t (v_t - k_t S_(t-1))^T; y_t = q_t S_t: what the key holds already is not added again."""
+    """S_t = S_(t-1) + b_t k_t^T (v_t - k_t S_(t-1)); y_t = q_t S_t: what the key holds already is not added again."""
     state, out = v.new_zeros(len(v), D, D), []
     q, k, b = unit(q), unit(k), (gate + 2).sigmoid()
     for q_t, k_t, v_t, b_t in zip(*(t.unbind(1) for t in (q, k, v, b)), strict=True):
@@ -72,7 +72,7 @@ def delta_table(q: Tensor, k: Tensor, v: Tensor, gate: Tensor) -> Tensor:
 
 
 def decayed(q: Tensor, k: Tensor, v: Tensor, gate: Tensor) -> Tensor:
-    """S_t = diag(w_t) S_(t-1) + k_t v_t^T; y_t = q_t S_t: what is old fades, whichever key it has."""
+    """S_t = diag(w_t) S_(t-1) + k_t^T v_t; y_t = q_t S_t: what is old fades, whichever key it has."""
     total = F.logsigmoid(gate + 3).cumsum(1)  # log w_1 + ... + log w_t
     since = (total[:, :, None] - total[:, None]).clamp(max=0).exp()  # (B, T, T, D)
     return (unit(q)[:, :, None] * since * unit(k)[:, None]).sum(-1).tril() @ v
@@ -152,7 +152,7 @@ def run(device="cpu", seed=0, steps=150):
     few, many = ({name: shares[LOADS.index(load)] for name, shares in right.items()} for load in (8, 64))
     tokens, parts = [t[:8] for t in tokens], [*torch.randn(3, 1, TOKENS, D), torch.zeros(1, TOKENS, 1)]
     drawn = {name: (list(LOADS), shares) for name, shares in right.items()}
-    figure = {"kind": "lines", "series": drawn, "x": "keys in use", "y": "share right", "log": "x"}
+    figure = {"kind": "lines", "series": drawn, "x": "keys to draw from", "y": "share right", "log": "x"}
     gaps = [gap(nets[LINEAR], other, tokens) for other in (lambda *p: linear(*p)[0], partial(linear_table, ahead=1))]
     gaps += [gap(nets["delta rule"], lambda *p, e=e: delta(*p, erase=e)[0], tokens) for e in (1.0, 0.0)]
     return {
@@ -166,7 +166,7 @@ def run(device="cpu", seed=0, steps=150):
         "rivals_few": max(few[name] for name in (DECAY, LINEAR, WINDOW)),
         "softmax_many": many["softmax attention"],
         "states_many": max(many[name] for name in ("delta rule", DECAY, LINEAR)),
-    }, {"newest values recalled, by the keys in use": figure}
+    }, {"newest values recalled, by the keys to draw from": figure}
 
 
 # %% what is claimed
@@ -188,18 +188,18 @@ CLAIMS = {
         "zh": "48 个词元后线性注意力与 delta 规则所携带的数值个数（取较多者）；对照：softmax 注意力缓存的键与值",
     },
     "trained linear_many >= 0.5 > linear_few >= 0.32": {
-        "en": "newest values recalled by linear attention with 64 keys in use; control: with 8, each written often",
-        "zh": "使用 64 个键时线性注意力答对最新值的比例；对照：使用 8 个键，每个键被多次写入",
+        "en": "newest values recalled by linear attention, keys drawn from 64; control: from 8, each written often",
+        "zh": "键取自 64 个时线性注意力答对最新值的比例；对照：取自 8 个，每个键被多次写入",
     },
     "trained delta_few >= 0.94 > rivals_few >= 0.8": {
-        "en": "newest values recalled by the delta rule with 8 keys in use; control: the best of linear attention, "
+        "en": "newest values recalled by the delta rule, keys drawn from 8; control: the best of linear attention, "
         "with and without decay, and softmax attention to the last 8 tokens",
-        "zh": "使用 8 个键时 delta 规则的答对比例；对照：线性注意力（带或不带衰减）、最近 8 个词元的 softmax，取最好者",
+        "zh": "键取自 8 个时 delta 规则的答对比例；对照：线性注意力（带或不带衰减）、最近 8 个词元的 softmax，取最优",
     },
     "trained softmax_many >= 0.97 > states_many >= 0.68": {
-        "en": "newest values recalled by softmax attention with 64 keys in use; control: the best of delta rule and "
+        "en": "newest values recalled by softmax attention, keys drawn from 64; control: the best of delta rule and "
         "linear attention, with and without decay",
-        "zh": "使用 64 个键时 softmax 注意力答对最新值的比例；对照：delta 规则与（带或不带衰减的）线性注意力，取最好者",
+        "zh": "键取自 64 个时 softmax 注意力答对最新值的比例；对照：delta 规则与（带或不带衰减的）线性注意力，取最优",
     },
 }
 ZH = {
@@ -209,8 +209,8 @@ ZH = {
     "linear, with decay": "带衰减的线性注意力",
     "linear attention": "线性注意力",
     "softmax, last 8 tokens": "softmax，最近 8 个词元",
-    "newest values recalled, by the keys in use": "按所用键数，答对最新值的比例",
-    "keys in use": "使用的键数",
+    "newest values recalled, by the keys to draw from": "按候选键数，答对最新值的比例",
+    "keys to draw from": "候选键数",
     "share right": "正确率",
 }
 

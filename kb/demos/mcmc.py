@@ -27,7 +27,7 @@ CHAINS, SIZE, LEAPS, WALKS, DEAR = 64, 0.3, 8, (0.28, 0.36, 0.45), 3
 
 
 def acceptance(log_ratio: Tensor) -> Tensor:
-    """min(1, p(y) q(x | y) / p(x) q(y | x)): then p(x) q(y | x) a(x, y) = p(y) q(x | y) a(y, x), detailed balance."""
+    """min(1, p(y) q(x | y) / (p(x) q(y | x))): p(x) q(y | x) a(x, y) = p(y) q(x | y) a(y, x), detailed balance."""
     return log_ratio.clamp(max=0).exp()
 
 
@@ -41,7 +41,7 @@ def slope(log_p, x: Tensor) -> Tensor:
 
 
 def hamiltonian(log_p, x: Tensor, momentum: Tensor, h: float, leaps: int) -> tuple[Tensor, Tensor]:
-    """A proposal, and the log of its ratio: leapfrog steps keep volume and can be run backwards, so q cancels."""
+    """A proposal, and the log of its ratio: leaps keep volume and run backwards, so q leaves kinetic energies."""
     y, p = x, momentum + h / 2 * slope(log_p, x)
     for k in range(leaps):
         y = y + h * p
@@ -142,7 +142,7 @@ def run(device="cpu", seed=0, steps=300):
         if step % 5 == 0 or step == steps - 1:
             recent = {name: worst_error(torch.stack(path[len(path) // 5 :])) for name, path in paths.items()}
             yield (step + 1) / (2 * steps), recent
-    every = DEAR * LEAPS  # steps of a random walk for the cost of one of HMC
+    every = DEAR * LEAPS  # steps of a random walk for the cost of one of HMC, were known values kept
     walks, kept = dict.fromkeys(WALKS, start), {size: [] for size in WALKS}
     for step in range(steps * every):
         noise, u = torch.randn(start.shape, generator=walk).to(device), torch.rand(CHAINS, generator=walk).to(device)
@@ -166,7 +166,7 @@ def run(device="cpu", seed=0, steps=300):
         "error of one plane's means over the length of the chains": {
             "kind": "lines",
             "series": {name: error_curve(path) for name, path in shown.items()},
-            "x": "steps of HMC, or what costs as much",
+            "x": "steps of HMC (the walk: at equal cost), or draws",
             "y": "error, in standard deviations",
             "log": "xy",
         },
@@ -175,14 +175,14 @@ def run(device="cpu", seed=0, steps=300):
 
 # %% what is claimed
 
-TITLE = {"en": "A chain that may refuse has the right means", "zh": "能拒绝的链，均值才对"}
+TITLE = {"en": "A chain that may refuse has the right means", "zh": "能拒绝的链，均值正确"}
 CURVES = "error of the means"
 CPU_SECONDS = 3
 CLAIMS = {
     "trained hmc_error <= 0.03 < unadjusted_error <= 0.2": {
         "en": "largest error of three means over 64 chains and 8 planes, in standard deviations; control: the same "
         "moves, all accepted",
-        "zh": "三个均值在 64 条链、8 个平面上的最大误差，以标准差为单位；对照：同样的移动，全部接受",
+        "zh": "三个均值（对 64 条链、8 个平面取）的最大误差，以标准差为单位；对照：同样的移动，全部接受",
     },
     "trained hmc_effective >= 45 > walk_effective >= 14": {
         "en": "how many independent draws 240 steps of HMC are worth for the worst of three means; control: a random "
@@ -210,7 +210,7 @@ ZH = {
     "random walk": "随机游走",
     "independent draws": "独立样本",
     "error of one plane's means over the length of the chains": "单个平面上均值的误差随链长的变化",
-    "steps of HMC, or what costs as much": "HMC 的步数，或同等开销",
+    "steps of HMC (the walk: at equal cost), or draws": "HMC 的步数（随机游走按同等开销），或样本数",
     "error, in standard deviations": "误差（以标准差为单位）",
 }
 

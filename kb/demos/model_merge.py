@@ -1,12 +1,12 @@
-"""Model merging — the mean of two nets' weights knows what each learned, if both began alike or units are matched.
+"""Model merging — the mean of two nets' weights may know what each learned, if both began alike or units are matched.
 
-A net learns digits (8 x 8) from three images of each. Two copies go on, one with even digits alone, one with odd; each
-unlearns much of the other half. The mean of their weights reads all ten: far better than either, better than the net
-they began as, at least about as well as a vote of the two, which costs two nets. The control merges nets that learned
-the same from different weights to begin with: much worse, for each has its units in an order of its own. A permutation
-of hidden units, with their weights in and out, changes nothing that a net computes; the second net's units are put in
-the order in which, layer by layer, they correlate best with the first's on the training images, without labels. Then
-the mean comes near that vote. Five starts; accuracies are means over five pairs.
+A net learns digits (8 x 8) from three images of each. Two copies go on, one with even digits alone, one with odd;
+each unlearns much of the other half. The mean of their weights reads all ten: far better than either, better than the
+net they began as, at least about as well as a vote of the two, which costs two nets. The control merges nets that
+learned the same from different weights to begin with: much worse, for each has its units in an order of its own. A
+permutation of hidden units, with their biases and weights in and out, changes nothing that a net computes; the second
+net's units are put in the order in which, layer by layer, they correlate best with the first's on the training
+images, without labels. Then the mean comes near that vote. Five starts; accuracies are means over five pairs.
 
 Needs:  torch, scikit-learn
 Source: M. Wortsman et al., Model soups: averaging weights of multiple fine-tuned models improves accuracy without
@@ -171,7 +171,7 @@ CLAIMS = {
         "en": "largest change in outputs and input gradients when a trained net's hidden units are shuffled, and when "
         "they are then matched to the net and merged with it (f64); control: shuffled, but not the weights going out",
         "zh": "打乱训练后网络的隐藏单元，以及再与原网络匹配并合并后，输出与输入梯度的最大变化（f64）；"
-        "对照：打乱单元而不改动输出权重",
+        "对照：打乱单元而不改动其传出的权重",
     },
     "parity mean_gap <= 1e-10 < swapped_gap": {
         "en": "largest gap to torch's AveragedModel in outputs and input gradients (f64), of the mean of two nets and "

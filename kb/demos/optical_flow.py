@@ -2,12 +2,12 @@
 
 Lucas and Kanade assume that a point keeps its brightness and that its neighbours move as it does: every pixel of a
 window gives one equation, slope times motion = change, and least squares solves them. It is repeated on the second
-frame as moved so far, and begun on frames with sides of an eighth, where motions are short. Synthetic frames with
-noise, under a random shift and a slight rotation, stretch and shear. Controls: one shift for the whole frame, the mean
-of the true motion; as many steps, all on the full size. Block matching, which tries every whole shift in reach, is
-nearly as exact with a paraboloid around the best (a little more so in windows of 13 pixels: tried, not shown). Where
-the window holds one straight edge, only the motion across it is found, by this or any method that sees nothing else:
-the aperture problem.
+frame as moved so far, and, for long motions, begun on frames with sides of an eighth, where they are short. Synthetic
+frames with noise, under a random shift and a slight rotation, stretch and shear. Controls: one shift for the whole
+frame, the mean of the true motion; as many steps, all on the full size. Block matching, which tries every whole shift
+in reach, is nearly as exact with a paraboloid around the best (a little more so in windows of 13 pixels: tried, not
+shown). Where the window holds one straight edge, only the motion across it is found, by this or any method that sees
+nothing else: the aperture problem.
 
 Needs:  torch
 Source: B. D. Lucas, T. Kanade, An Iterative Image Registration Technique with an Application to Stereo Vision,
@@ -64,7 +64,7 @@ def optical_flow(a: Tensor, b: Tensor, levels: int, turns: int = TURNS) -> Tenso
 
 def block_matching(a: Tensor, b: Tensor, reach: int) -> tuple[Tensor, Tensor]:
     """The whole shift of the window, up to `reach` pixels each way, with the least squared difference; and the lowest
-    point of a paraboloid through its cost and those of its eight neighbours: (n, H, W, 2) twice."""
+    point, clamped to a pixel each way, of a paraboloid by its cost and its eight neighbours': (n, H, W, 2) twice."""
     high, wide, across = *a.shape[1:], 2 * reach + 3  # one shift more each way, for neighbours
     padded = F.pad(b[:, None], (reach + 1,) * 4, mode="replicate")[:, 0]
     shifts = [(dy, dx) for dy in range(across) for dx in range(across)]
@@ -110,7 +110,7 @@ def box(data: torch.Generator, noise: torch.Generator) -> tuple[Tensor, ...]:
 
 def rows_gap(a: Tensor, b: Tensor, late: int = 0) -> float:
     """Largest gap of a step from a guess of whole pixels, and of its gradients at both frames, to a least squares
-    problem of a pixel's own rows, for three pixels (f64); `late` takes the slopes that many pixels to the right."""
+    problem of three windows' rows and the ridge's (f64); `late` takes the slopes that many pixels to the right."""
     a, b = (t[:1].cpu().double().requires_grad_() for t in (a, b))
     guess, spots = torch.tensor([2.0, -1.0], dtype=a.dtype), ((17, 15), (20, 38), (46, 44))
     flow, theirs = lucas_kanade(a, b, guess.expand(*a.shape, 2))[0], []
@@ -199,8 +199,8 @@ CLAIMS = {
     },
     "parity rows_gap <= 1e-10 < late_gap": {
         "en": "largest gap of a step, and of its gradients at both frames, to torch.linalg.lstsq on the rows of a "
-        "pixel's window (f64); control: slopes taken one pixel to the right",
-        "zh": "一步的结果及其对两帧的梯度，同用 torch.linalg.lstsq 求解窗口内各行方程的最大差距（f64）；"
+        "pixel's window and of the ridge (f64); control: slopes taken one pixel to the right",
+        "zh": "一步的结果及其对两帧的梯度，同用 torch.linalg.lstsq 求解窗口内各行方程（含岭项）的最大差距（f64）；"
         "对照：斜率取自右侧一个像素处",
     },
 }

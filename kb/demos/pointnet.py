@@ -103,7 +103,7 @@ def gap(mine: nn.Module, theirs: nn.Module, x: Tensor, order: Tensor) -> float:
 
 
 def twin(net: PointNet, pool: type[nn.Module]) -> nn.Module:
-    """The same net of PyTorch's 1x1 convolutions and pooling: (B, 3, N) inside."""
+    """The net by PyTorch's width-1 convolutions and a given pooling: (B, 3, N) inside."""
     net = copy.deepcopy(net)
     convs = nn.Conv1d(3, HIDDEN, 1).double(), nn.Conv1d(HIDDEN, FEATURES, 1).double()
     for conv, linear in zip(convs, (net.point[0], net.point[2]), strict=True):
@@ -199,9 +199,9 @@ CLAIMS = {
         "zh": "只保留取得某个最大值的点时，logits 的最大变化（f64）；对照：随机保留同样多的点",
     },
     "parity net_gap <= 1e-10 < mean_gap": {
-        "en": "largest gap of outputs and gradients to PyTorch's 1x1 convolutions and max pooling of the same weights "
+        "en": "largest gap of outputs and gradients to PyTorch's Conv1d of width 1, same weights, and max pooling "
         "(f64); control: average pooling",
-        "zh": "输出与梯度同权重相同的 PyTorch 1x1 卷积加最大池化的最大差距（f64）；对照：平均池化",
+        "zh": "输出与梯度同权重相同的 PyTorch 宽度为 1 的一维卷积加最大池化的最大差距（f64）；对照：平均池化",
     },
 }
 ZH = {
@@ -209,7 +209,7 @@ ZH = {
     "maximum": "最大值",
     "mean": "均值",
     "list": "坐标列表",
-    "the points that decide: ball, box; above them cylinder, torus": "起决定作用的点：下排球、长方体，上排圆柱、圆环",
+    "the points that decide: ball, box; above them cylinder, torus": "起决定作用的点：下为球、长方体，上为圆柱、圆环",
     "reaches a maximum": "取得某个最大值",
     "can be left out": "可以去掉",
 }

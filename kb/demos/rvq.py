@@ -2,13 +2,13 @@
 
 A digit of 8x8 pixels, less the mean digit, becomes eight numbers below 16: 32 bits. A stage picks the nearest of its 16
 vectors and hands on the difference; its vectors are those that k-means finds among the differences of the training
-images. The sum of the picked vectors is the digit again, coarse after one stage, finer with each: a sender may stop at
-any. Neural audio codecs do this to each frame that their encoder gives, and train the two together. Control: one
-codebook with as many vectors in all, hence the same memory and search, but 7 bits. At equal bits one codebook is better
-where it can be had: the figure has it up to all 1400 training images, 10.5 bits. Rival: product quantization (PQ),
-which cuts the numbers into parts with a codebook of 16 vectors each. Of eight blocks of 2x4 pixels it is better than
-RVQ at 32 bits, as the figure shows, but not when cut short; the PQ that bears this best has principal components for
-its parts, the first ones first.
+images. The sum of the mean and the picked vectors is the digit again, coarse after one stage, on average finer with
+each: a sender may stop at any. Many neural audio codecs do this to each frame that their encoder gives, and train the
+two together. Control: one codebook with as many vectors in all, hence the same memory and search, but 7 bits. At
+equal bits one codebook is better where it can be had: the figure has it up to all 1400 training images, 10.5 bits.
+Rival: product quantization (PQ), which cuts the pixels into parts with a codebook of 16 vectors each. Of eight blocks
+of 2x4 it is better than RVQ at 32 bits, as the figure shows, but not when cut short; of those tried, the PQ that
+bears this best has principal components for its parts, the first ones first.
 
 Needs:  torch, scikit-learn
 Source: B.-H. Juang, A. Gray, Multiple Stage Vector Quantization for Speech Coding, ICASSP 1982; H. Jegou et al.,
@@ -46,7 +46,7 @@ def decode(codes: Tensor, books: list[Tensor]) -> Tensor:  # (n, stages) -> (n, 
 
 
 def lloyd(x: Tensor, book: Tensor) -> Tensor:
-    """One round of k-means: each entry moves to the mean of the vectors that it is nearest to."""
+    """One round of k-means: each entry moves to the mean of the vectors it is nearest to; without any, it stays."""
     share = torch.nn.functional.one_hot(nearest(x, book), len(book)).to(x.dtype)
     count = share.sum(0)[:, None]
     return torch.where(count > 0, share.T @ x / count.clamp(min=1), book)
@@ -172,7 +172,7 @@ CLAIMS = {
     "trained rvq_left <= 0.21 < one_left <= 0.34": {
         "en": "squared distance left on test digits, as a share of that from the mean, with eight codebooks of 16 "
         "vectors; control: one of 128, as many in all, by k-means",
-        "zh": "用八个各含 16 个向量的码本编码测试数字后余下的平方距离，占到均值距离的比例；"
+        "zh": "用八个各含 16 个向量的码本编码测试数字后余下的平方距离，占到均值平方距离的比例；"
         "对照：一个 128 个向量的码本（总数相同，k-means）",
     },
     "trained early_left <= 0.41 < early_rival <= 0.47": {
@@ -205,7 +205,7 @@ ZH = {
     "PQ cut short": "只取部分编码的 PQ",
     "one codebook": "单个码本",
     "bits an image": "每张图像的比特数",
-    "squared distance, as a share of that from the mean": "平方距离，占到均值距离的比例",
+    "squared distance, as a share of that from the mean": "平方距离，占到均值平方距离的比例",
 }
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Superposition — a net keeps five features in two numbers, at angles, if they are rarely there at the same time.
 
 Five features, each worth a little less than the one before, are squeezed through two numbers and brought back by the
-same weights and a ReLU. Where all are always there (each a random number from 0 to 1) the net keeps the two that matter
-most and gives up the rest, like the best linear code, principal components (PCA). Where each is there one time in
-twenty it keeps all five, in directions that share the plane; the ReLU and a negative bias cut off much of what leaks
-from one into the other. So a number need not mean one thing. The price shows when all features come at once: there the
-crowded net is far worse, as is a pentagon whose length and bias are chosen for just that. Controls: the net that
-learned from dense inputs, and PCA, below whose error no linear code of two numbers comes, nor a linear probe of the
-net's two. Superposition is not the best code: a regular pentagon made by hand does about as well as the net where
-features are rare, and a code that is not linear (which feature is the largest, and how large) does better. Synthetic
-data; that large models do the same is not shown here.
+same weights and a ReLU. Where all are always there (each a random number from 0 to 1) the net keeps the two that
+matter most and gives up the rest, like the best linear code, principal components (PCA). Where each is there one time
+in twenty it keeps all five, in directions that share the plane; the ReLU and a negative bias cut off much of what
+leaks from one into the other. So a number need not mean one thing. The price shows when all features come at once:
+there the crowded net is far worse, as are all pentagons tried (lengths from 0.8, biases not above 0). Controls: the
+net that learned from dense inputs, and PCA, below whose error comes no code of two numbers that is linear both ways,
+nor a linear probe of the net's two. The net's code is not the best: a regular pentagon made by hand does about as
+well as the net where features are rare, and numbers not linear in the features (which is the largest, how large) do
+better. Synthetic data; that large models do the same is not shown here.
 
 Needs:  torch, scikit-learn
 Source: N. Elhage et al., Toy Models of Superposition, arXiv:2209.10652, 2022
@@ -39,7 +39,7 @@ def error(x: Tensor, w: Tensor, b: Tensor) -> Tensor:  # (...)
 
 
 def least_linear(x: Tensor) -> Tensor:
-    """Least error of a linear code of two numbers, on the very data that it is tested on: (..., B, F) -> (...)."""
+    """Least error of a code of two numbers, linear both ways, on the data it is tested on: (..., B, F) -> (...)."""
     scaled = WORTH.to(x).sqrt() * x
     scaled = scaled - scaled.mean(-2, keepdim=True)
     spread = torch.linalg.eigvalsh(scaled.mT @ scaled / x.shape[-2])  # in rising order
@@ -64,7 +64,7 @@ def largest(x: Tensor) -> Tensor:
 
 
 def features(n: int, generator: torch.Generator) -> Tensor:
-    """Random numbers from 0 to 1, each there with the odds of its density: (D, n, F)."""
+    """Random numbers from 0 to 1, each there with the probability of its density: (D, n, F)."""
     x, chance = torch.rand(2, len(DENSITIES), n, FEATURES, generator=generator)
     return x * (chance < torch.tensor(DENSITIES)[:, None, None])
 
@@ -150,7 +150,7 @@ def run(device="cpu", seed=0, steps=1000):
         "error over how often a feature is there": {
             "kind": "lines",
             "series": {name: (list(DENSITIES), held.tolist()) for name, held in lines.items()},
-            "x": "odds that a feature is there",
+            "x": "probability that a feature is there",
             "y": "error, as a share of PCA's",
             "log": "xy",
         },
@@ -161,7 +161,7 @@ def run(device="cpu", seed=0, steps=1000):
 
 SHOWN, NAMES = (0, 3, 5), {0: "always there", 3: "1 time in 5", 5: "1 time in 20"}
 TITLE = {"en": "Five features in two numbers", "zh": "两个数里的五个特征"}
-CURVES = "error over the odds, best of eight beginnings"
+CURVES = "error over the probability, best of eight beginnings"
 CPU_SECONDS = 2
 CLAIMS = {
     "trained kept_sparse >= 5 > kept_dense >= 2": {
@@ -169,27 +169,27 @@ CLAIMS = {
         "zh": "每个特征二十次中出现一次时保留下来的特征数（方向长度大于 1/2）；对照：特征始终出现",
     },
     "trained sparse_error <= 0.27 < dense_error <= 1.02": {
-        "en": "error on fresh rare features, as a share of PCA's, the least of any linear code; control: the net of "
-        "dense features, as a share of PCA's there",
-        "zh": "稀疏特征新样本上的误差与 PCA（线性编码的下限）误差之比；对照：稠密特征上的网络与那里 PCA 误差之比",
+        "en": "error on fresh rare features, as a share of PCA's, the least of codes linear both ways; control: the "
+        "net of dense features, as a share of PCA's there",
+        "zh": "稀疏特征新样本上的误差与 PCA（编解码皆线性的下限）误差之比；对照：稠密特征上网络误差与 PCA 误差之比",
     },
     "trained at_home_error <= 1.02 < crowded_error": {
         "en": "error on fresh dense features, as a share of PCA's, of the net that learned from such; control: the net "
-        "that keeps all five",
-        "zh": "以稠密特征训练的网络在稠密新样本上的误差与 PCA 误差之比；对照：保留全部五个特征的网络",
+        "of features there 1 time in 20",
+        "zh": "以稠密特征训练的网络在稠密新样本上的误差与 PCA 误差之比；对照：特征二十次出现一次时训练的网络",
     },
     "trained highest_bias <= -0.2 < dense_bias": {
-        "en": "highest of the five biases of the net that keeps all five; control: the net of dense features",
-        "zh": "保留全部五个特征的网络五个偏置中的最大值；对照：稠密特征上的网络",
+        "en": "highest bias of the net of features there 1 time in 20; control: of the net of dense features",
+        "zh": "特征二十次出现一次时训练的网络五个偏置中的最大值；对照：稠密特征上的网络",
     },
     "trained largest_error <= 0.15 < pentagon_error <= 0.27": {
         "en": "error on rare features, as a share of PCA's, of which is the largest and how large; control: a pentagon",
         "zh": "稀疏特征上只记“哪个最大、有多大”的误差与 PCA 误差之比；对照：手工正五边形",
     },
     "parity hand_gap <= 1e-10 < untied_gap": {
-        "en": "largest gap of the trained nets' error and gradients to those written out by hand (f64); the control "
+        "en": "largest gap of two trained nets' error and gradients to those written out by hand (f64); the control "
         "forgets that the weights encode too",
-        "zh": "训练后网络的误差与梯度同手写推导的最大差距（f64）；对照忘了权重也用于编码",
+        "zh": "训练后两个网络的误差与梯度同手写推导的最大差距（f64）；对照忘了权重也用于编码",
     },
     "parity pca_gap <= 1e-10 < one_less_gap": {
         "en": "largest gap of the least linear error to what scikit-learn's PCA leaves (f64); the control keeps one "
@@ -198,7 +198,7 @@ CLAIMS = {
     },
 }
 ZH = {
-    "error over the odds, best of eight beginnings": "误差除以出现概率，取八次初始化中最好的",
+    "error over the probability, best of eight beginnings": "误差除以出现概率，取八次初始化中最好的",
     "always there": "始终出现",
     "1 time in 5": "五次出现一次",
     "1 time in 20": "二十次出现一次",
@@ -210,7 +210,7 @@ ZH = {
     "pentagon by hand": "手工正五边形",
     "largest feature only": "只记最大的特征",
     "PCA": "主成分分析（PCA）",
-    "odds that a feature is there": "特征出现的概率",
+    "probability that a feature is there": "特征出现的概率",
     "error, as a share of PCA's": "与 PCA 误差之比",
 }
 

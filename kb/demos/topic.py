@@ -72,7 +72,7 @@ def clusters(counts: Tensor, seed: int) -> Tensor:  # (TEXTS, WORDS) -> (TOPICS,
 
 
 def factors(counts: Tensor, seed: int) -> Tensor:
-    """Counts as mixtures times topics, both non-negative, with the least KL divergence."""
+    """Counts as mixtures times topics, both non-negative, with the least KL divergence of three starts."""
     how = {"solver": "mu", "beta_loss": "kullback-leibler", "max_iter": 1000, "random_state": seed}
     found = [NMF(TOPICS, init=init, **how).fit(counts.numpy()) for init in ("nndsvda", "nndsvdar", "random")]
     best = torch.from_numpy(min(found, key=lambda one: one.reconstruction_err_).components_) + 1e-12
@@ -110,7 +110,7 @@ def distance(found: Tensor, device: str) -> float:
 
 
 def log_joint(texts: Tensor, topics: Tensor) -> Tensor:
-    """log p(words, topics) up to a constant, the mixtures and topics integrated out; integers (D, N) twice -> ()."""
+    """log p(words, topics) up to a constant, mixtures and word shares integrated out; integers (D, N) twice -> ()."""
     by_text = F.one_hot(topics, TOPICS).sum(1).double()
     by_word = torch.zeros(WORDS, TOPICS).double().index_put_((texts, topics), torch.ones(()).double(), accumulate=True)
     mixed = (by_text + ALPHA).lgamma().sum()
@@ -124,7 +124,7 @@ def sampler_gap(gibbs: Gibbs, places: Tensor, removed: bool = True) -> float:
     recount = Gibbs(gibbs.texts, gibbs.topics)
     held, again = ([*one.by_text, *one.by_word, one.total] for one in (gibbs, recount))
     gap = float(
-        sum(abs(a - b) for mine, other in zip(held, again, strict=True) for a, b in zip(mine, other, strict=True))
+        max(abs(a - b) for mine, other in zip(held, again, strict=True) for a, b in zip(mine, other, strict=True))
     )
     for d, i in places.tolist():
         v, k = gibbs.texts[d][i], gibbs.topics[d][i]

@@ -67,7 +67,7 @@ class Shards:
 
 
 def walk(w: Tensor, x: Tensor, y: Tensor, rate: float, penalty: float, steps: int) -> list[Tensor]:
-    """Gradient descent on these rows; ascent where the rate is negative: the weights after each step."""
+    """Gradient descent on these rows; ascent where the rate is negative: the weights before and after each step."""
     path, speed = [w], torch.zeros_like(w)
     for _ in range(steps):
         speed = MOMENTUM * speed - rate * slope(x, y, path[-1], penalty)
@@ -79,7 +79,7 @@ def walk(w: Tensor, x: Tensor, y: Tensor, rate: float, penalty: float, steps: in
 
 
 def slope(x: Tensor, y: Tensor, w: Tensor, penalty: float = 0.0) -> Tensor:
-    """x^T (softmax(x w) - y) + penalty w: the gradient of cross-entropy, summed over rows: (d, c)."""
+    """x^T (softmax(x w) - y) + penalty w: the gradient of summed cross-entropy and penalty |w|^2 / 2: (d, c)."""
     return x.mT @ ((x @ w).softmax(1) - y) + penalty * w
 
 
