@@ -20,7 +20,6 @@ MUTANTS = {
         "k = bisect(heights, chance[d][i] * heights[-1])",
         "k = max(range(TOPICS), key=self.weights(d, v).__getitem__)",
     ),
-    "the factors stop at once": ('"max_iter": 1000', '"max_iter": 1'),
     "the factors are told the topics": ('"NMF": factors(counts, seed)', '"NMF": grid()'),
     "topics are paired so that they are far": (
         "linear_sum_assignment(torch.cdist(",
@@ -32,7 +31,6 @@ MUTANTS = {
 }
 FULL = {
     "the likeliest topic is taken",
-    "the factors stop at once",
     "the factors are told the topics",
     "topics are paired so that they are far",
     "the distance is not halved",
