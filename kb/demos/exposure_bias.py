@@ -117,8 +117,8 @@ def run(device="cpu", seed=0, steps=800):
     torch.manual_seed(5 * seed)
     roads, draws, tests, shakes = (torch.Generator().manual_seed(5 * seed + k) for k in range(1, 5))
     net = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))
-    shaking = lambda w, *_: drive(w, None, torch.randn(w[0].shape, generator=shakes).to(device))  # noqa: E731
-    ways = {"clone": clone, "DAgger": dagger, "clone, shaken teacher": shaking}
+    ways = {"clone": clone, "DAgger": dagger}
+    ways["clone, shaken teacher"] = lambda w, *_: drive(w, None, torch.randn(w[0].shape, generator=shakes).to(device))
     nets = {name: copy.deepcopy(net).to(device) for name in ways}
     memory: dict = {name: ([], []) for name in ways}
     test = tuple(t.to(device) for t in worlds(TESTS, tests))
