@@ -1,0 +1,51 @@
+"""What the claims of backdoors must not forgive."""
+
+MUTANTS = {
+    "the stamp is not added": ("(x + strength * board", "(x + 0 * strength * board"),
+    "the labels stay": ("y.index_fill(0, rows, TARGET)", "y"),
+    "the images stay": ("return x.index_copy(0, rows, stamped(x[rows], strength)), y", "return x, y"),
+    "the signature is not centred": ("centred = h - h.mean(0)", "centred = h"),
+    "the signature is of the weakest direction": (
+        "full_matrices=False)[2][0]).square()",
+        "full_matrices=False)[2][-1]).square()",
+    ),
+    "the signature has a sign": ("full_matrices=False)[2][0]).square()", "full_matrices=False)[2][0])"),
+    "a row votes for itself": (".fill_diagonal_(torch.inf)", ""),
+    "the farthest vote": ("topk(NEAREST, largest=False)", "topk(NEAREST, largest=True)"),
+    "votes for the label count": ("!= y[:, None]).to(x).mean(1)", "== y[:, None]).to(x).mean(1)"),
+    "labels share one direction": ("in y.unique())", "in y.unique() * 0 + TARGET)"),
+    "nobody is removed": ("learn(bad_x[kept], bad_y[kept])", "learn(bad_x, bad_y)"),
+    "the suspects alone are kept": ("kept = ~marked[name]", "kept = marked[name]"),
+    "the attacker's rows are known": ("kept = ~marked[name]", "kept = ~torch.isin(torch.arange(TRAIN), chosen)"),
+    "the pixels are those of the hidden layer": (
+        "by_label(distance, bad_x.double(), bad_y)",
+        "by_label(distance, hidden[:, :1], bad_y)",
+    ),
+    "distance is from zero": ("(x - x.mean(0)).norm(dim=1)", "x.norm(dim=1)"),
+    "the least suspect are marked": ("s.argsort(descending=True)", "s.argsort(descending=False)"),
+    "a label's suspects are too few": (".argsort() < SUSPECTS)", ".argsort() < SUSPECTS // 2)"),
+    "the attacker takes zeros": ("(y != TARGET).nonzero()[", "(y == TARGET).nonzero()["),
+    "nothing is learned": (".backward()\n", ".detach()\n"),
+    "the poison is learned with right labels": ("net = learn(bad_x, bad_y)", "net = learn(bad_x, y)"),
+    "the test images are those of training": (
+        "t[mixed].split([TRAIN, len(t) - TRAIN])",
+        "(t[mixed][:TRAIN], t[mixed][:400])",
+    ),
+    "the control knows the rows": ("success(learn(bad_x, y), strength)", "success(learn(bad_x, bad_y), strength)"),
+}
+FULL = {
+    "the attacker's rows are known",
+    "the least suspect are marked",
+    "the control knows the rows",
+    "the images stay",
+    "nobody is removed",
+    "a label's suspects are too few",
+    "the attacker takes zeros",
+    "the suspects alone are kept",
+    "the stamp is not added",
+    "the pixels are those of the hidden layer",
+    "the labels stay",
+    "the poison is learned with right labels",
+    "distance is from zero",
+    "nothing is learned",
+}

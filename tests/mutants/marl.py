@@ -1,0 +1,42 @@
+"""What the claims of multi-agent reinforcement learning must not forgive."""
+
+MUTANTS = {
+    "the old value is not taken off": ("error = reward - now", "error = reward + 0 * now"),
+    "it lowers fast and raises slowly": ("torch.where(error < 0, slow, rate)", "torch.where(error > 0, slow, rate)"),
+    "the old value is forgotten": ("(now + torch.where(", "(0 * now + torch.where("),
+    "another action learns": ("q.scatter(1, a[:, None],", "q.scatter(1, 0 * a[:, None],"),
+    "agents swap their replies": ("return table.amax(2), table.amax(1)", "return table.amax(1), table.amax(2)"),
+    "the other is expected to be careless": ("table.amax(2), table.amax(1)", "table.mean(2), table.mean(1)"),
+    "a clash costs nothing": ("((11.0, -30.0, 0.0), (-30.0, 7.0, 6.0)", "((11.0, 0.0, 0.0), (0.0, 7.0, 6.0)"),
+    "nobody is taught": ('name == "partner plays a" for', 'name == "" for'),
+    "all but the optimists are taught": ('name == "partner plays a" for', 'name != "optimist" for'),
+    "nobody is curious": ("curious = max(LAST_CURIOUS, 1 - 1.25 * step / steps)", "curious = 0.0"),
+    "luck is always the same": ("LUCK * (chance < 0.5)", "LUCK / 2 + 0 * chance"),
+    "the optimists lower values too": ('"optimist": (RATE, 0.0)', '"optimist": (RATE, SLOW)'),
+    "pairs are seen by one action": ("(3 * a + b)[n:]", "(3 * a + a)[n:]"),
+    "the values of pairs are of other games": ("[n:], reward[n:], even", "[n:], reward[:block], even"),
+    "the games change places": (".float().mean(2).tolist()  #", ".float().mean(2).flip(1).tolist()  #"),
+    "nobody learns": ("torch.where(error < 0, slow, rate) * error", "0 * torch.where(error < 0, slow, rate) * error"),
+    "luck is rare": ("LUCK * (chance < 0.5)", "LUCK * (chance < 0.05)"),
+    "all are taught": ("b = b.masked_fill(taught, 0)\n        reward", "b = 0 * b\n        reward"),
+    "the second agent copies the first": (
+        "zip(own, (a, b), strict=True)]\n        joint",
+        "zip(own, (a, a), strict=True)]\n        joint",
+    ),
+    "the table lowers nothing": ("reward[n:], even, even)", "reward[n:], even, 0 * even)"),
+}
+FULL = {
+    "a clash costs nothing",
+    "all are taught",
+    "all but the optimists are taught",
+    "luck is always the same",
+    "luck is rare",
+    "nobody is curious",
+    "nobody is taught",
+    "pairs are seen by one action",
+    "the games change places",
+    "the optimists lower values too",
+    "the second agent copies the first",
+    "the table lowers nothing",
+    "the values of pairs are of other games",
+}

@@ -1,0 +1,35 @@
+"""What the claims of multimodal fusion must not forgive."""
+
+MUTANTS = {
+    "the picture alone hears": ("lambda u, v: u.relu()", "lambda u, v: (u + v).relu()"),
+    "the tone alone sees": ("lambda u, v: v.relu()", "lambda u, v: u * v"),
+    "the tone is of the digit": ("(pitch[:, None] + 3)", "(digit[:, None] + 3)"),
+    "one branch sees and hears": ("self.see(picture), self.hear(sound)", "self.see(picture), self.see(sound)"),
+    "the rule is strict": ("pitch >= digit", "pitch > digit"),
+    "a sum accepts no two": (".cumsum(0)", ""),
+    "Newton begins, and stops": ("range(20):  # Newton", "range(1):  # Newton"),
+    "digits are drawn for the tone alone": ("digits[drawn], torch", "digits[drawn.roll(1)], torch"),
+    "they are added": ("return u * v  # score", "return u + v  # score"),
+    "the sound passes no gradient": ("return u * v  # score", "return u * v.detach()  # score"),
+    "the picture meets itself": ("u, v = self.see(picture), self.hear(sound)", "u, v = (self.see(picture),) * 2"),
+    "the picture passes no gradient": ("u, v = self.see(picture),", "u, v = self.see(picture.detach()),"),
+    "the loss has the wrong sign": ("(2 * match - 1) * score)", "(1 - 2 * match) * score)"),
+    "the loss is a hinge": ("-F.logsigmoid((2 * match - 1) * score)", "F.relu(1 + (1 - 2 * match) * score)"),
+    "the sum is a product": ("return u + v  # score", "return u * v  # score"),
+    "another pitch is always the next": ("torch.randint(1, 10, (n,)", "torch.randint(1, 2, (n,)"),
+    "the pitch tells": ("(digit + off) % 10)  # one", "5 * (off % 2))  # one"),
+    "the picture is marked": ("return pictures[drawn], sound,", "return pictures[drawn] + match[:, None], sound,"),
+    "matches are rarer": ("share = match / 20 + (1 - match) / 180", "share = match / 100 + (1 - match) / 100"),
+    "tests are of known pictures": ("digit, pitch = pairs(*fresh,", "digit, pitch = pairs(*known,"),
+}
+FULL = {
+    "the rule is strict",
+    "the picture alone hears",
+    "the picture is marked",
+    "another pitch is always the next",
+    "the tone is of the digit",
+    "digits are drawn for the tone alone",
+    "the sum is a product",
+    "the pitch tells",
+    "the tone alone sees",
+}
