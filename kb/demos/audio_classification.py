@@ -5,13 +5,13 @@ phase, in noise. The front end cuts the sound into frames, takes the power at ea
 that are narrow below and wide above (the mel scale), and takes logarithms. From their mean over time, less that over
 bands, a linear classifier learns the vowels from 5 sounds of each. Its rivals see the same sounds and train as long,
 inputs standardized, with weight decay, a good one for each kind; accuracies are means over 6 draws of training sounds.
-From samples a linear classifier or the nearest neighbour finds about a third, guessing a sixth: a new phase changes
+From samples a linear classifier finds a quarter, the nearest neighbour a third, guessing a sixth: a new phase changes
 the samples, and the vowel not at all. Between lie a linear classifier of the log power of all 129 frequencies, which
 shows the pitch as well, and a convolutional network on samples, near with ten times the sounds. Bands help most:
-equally wide ones, or mel bands without logarithm, lose but a few hundredths, nearest neighbours less (none shown).
+equal widths, or levelled mel bands without logarithm, lose but a few hundredths, nearest neighbours less (none shown).
 
 Needs:  torch
-Source: S. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition, IEEE
+Source: S. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition ..., IEEE
         TASSP 28(4), 1980; G. Peterson, H. Barney, Control Methods Used in a Study of the Vowels, JASA 24, 1952
 """
 

@@ -190,7 +190,7 @@ CLAIMS = {
         "各取较差的强度，再取较好者",
     },
     "parity scores_gap <= 1e-10 < control_gap": {
-        "en": "largest gap of votes and spectral scores to scikit-learn's NearestNeighbors and PCA on hidden layers "
+        "en": "largest gap of votes and spectral scores to scikit-learn's NearestNeighbors and PCA on a hidden layer "
         "(f64); control: votes that count the row itself, scores that are not centred, whichever is nearer",
         "zh": "隐藏层上近邻投票与谱特征同 scikit-learn 的近邻与 PCA 的最大差距（f64）；对照：投票计入自身或不减均值",
     },

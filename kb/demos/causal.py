@@ -50,7 +50,7 @@ def happen(world: World, noise: Tensor, t: float | None = None) -> Tensor:
 
 
 def adjusted(net: Callable[[Tensor], Tensor], t: float, w: Tensor) -> Tensor:  # (n,) -> ()
-    """Mean over w of E[y | t, w]: that of y under do(t), if t does not cause w and w blocks all paths into t."""
+    """Mean over w of E[y | t, w]: that of y under do(t), if t does not cause w and w blocks all paths from y into t."""
     return net(torch.stack([w, torch.full_like(w, t)], 1)).mean()
 
 
@@ -79,7 +79,7 @@ def world_of(order: tuple[int, ...], cov: Tensor) -> World:
 
 
 def covariance(world: World, is_set: bool = False) -> Tensor:
-    """(I - A)^-1 diag(width^2) (I - A)^-T: (3, 3); if t is set, its arrows and its width are gone."""
+    """(I - A)^-1 diag(width^2) (I - A)^-T: (3, 3); if t is set, the arrows into it and its width are gone."""
     kept = torch.ones(3, dtype=torch.float64)
     kept[T] = 0.0 if is_set else 1.0
     spread = torch.linalg.solve(torch.eye(3).double() - kept[:, None] * world.arrow, torch.diag(kept * world.width))
@@ -104,7 +104,7 @@ def happen_gap(worlds: dict[str, World], noise: Tensor, is_cut: bool = True) -> 
 
 
 def mean_gap(w: Tensor, is_inside: bool = False) -> float:
-    """Largest gap of the adjusted mean of exp(w t) to a sum case by case (f64); the control puts in the mean of w."""
+    """Largest gap of the adjusted mean of exp(w t) to a mean case by case (f64); the control puts in the mean of w."""
     cases = [w.mean().item()] if is_inside else w.tolist()
     theirs = {t: sum(math.exp(one * t) for one in cases) / len(cases) for t in (-1.0, 0.5, 1.0)}
     return max(abs(adjusted(lambda x: x.prod(1).exp(), t, w).item() - mean) for t, mean in theirs.items())
@@ -199,9 +199,9 @@ CLAIMS = {
         "zh": "t 被观察或被设定时所发生的值及其梯度同一次线性求解的最大差距（f64）；对照没有切断指向 t 的箭头",
     },
     "parity mean_gap <= 1e-10 < inside_gap": {
-        "en": "largest gap of the adjusted mean of a nonlinear answer to a sum case by case (f64); control: the answer "
-        "at the mean of w",
-        "zh": "非线性回答的调整后均值同逐例求和的最大差距（f64）；对照：w 取均值时的回答",
+        "en": "largest gap of the adjusted mean of a nonlinear answer to a mean case by case (f64); control: the "
+        "answer at the mean of w",
+        "zh": "非线性回答的调整后均值同逐例求平均的最大差距（f64）；对照：w 取均值时的回答",
     },
 }
 ZH = {

@@ -1,4 +1,4 @@
-"""Code generation — programs are judged by running them, not by their text; pass@k counts how many tries are enough.
+"""Code generation — programs are judged by running them, not by their text; pass@k asks whether k tries are enough.
 
 A task is three examples, a list of four digits and what a program makes of each; asked for is such a program, three
 operations out of eight. A network draws programs, operation by operation. Run as it is written, it sees at each step

@@ -7,7 +7,7 @@ the clamp to 0..127 is the ReLU. Pixels are the integers 0..16 as they come, the
 8 bits gives other integers, yet about as many right answers. Scales can spoil it. A hidden unit times 300, planted
 here, which the next layer undoes, is the same function in floats, yet takes its layer's range for itself and the
 others round to nearly nothing. A scale for each unit's weights does not save them: their outputs still share one.
-Equalization does, by the root of the ratio of a unit's two ranges. All this is computed on a CPU.
+Equalization does, by the root of the ratio of a unit's two ranges. Here a CPU does the integers.
 
 Needs:  torch, scikit-learn
 Source: B. Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
@@ -63,7 +63,7 @@ def freeze(net: nn.Sequential, seen: Tensor, by_unit: bool = False) -> list[Froz
 
 
 def equalized(net: nn.Sequential, rounds: int = 3) -> nn.Sequential:
-    """The same function: each hidden unit's weights, in and out, brought to one range."""
+    """The same function: each hidden unit's weights, in and out, brought nearly to one range."""
     net = copy.deepcopy(net)
     for _ in range(rounds):
         for first, second in pairwise(net[::2]):

@@ -1,18 +1,18 @@
 """Equivariant network — turn the atoms and the forces turn along: built in, it need not be learned from copies.
 
-Five atoms, simulated, lie at random in a box; the energy of each holds the root of a sum over the others, so the
-forces are no sum over pairs. An equivariant network lets an atom see the others by squared distance alone, passes
+Five atoms, simulated, lie at random in a box; the energy of each holds the root of a sum over the others, so a
+pair's force depends on the rest. An equivariant network lets an atom see the others by squared distance alone, passes
 messages twice, and pushes atoms along the lines between them: whatever it learned, its output turns, mirrors and is
-listed as the input is. (In the paper each layer moves the points; here only the last.) All learn from the same 300
+listed as the input is. (In the paper each layer moves the points; here only the last.) Nets learn from the same 300
 clouds in 600 steps. Controls: a network of the same form that sees squared distances and differences of coordinates,
 writes three numbers a pair, and is taught with copies turned anew at each look; its forces do not turn along exactly.
-Its error was larger on every seed tried, but near: copies teach much of the symmetry (with 400 steps, one seed in 15
-was the other way round). And, equivariant too, forces along lines between pairs by distance only, fitted by ridge
+Its error was two to nine times as large on the 15 seeds tried, yet small: copies teach much of the symmetry (with 400
+steps as well). And, equivariant too, forces along lines between pairs by distance only, fitted by ridge
 regression. Rates were chosen by the error on fresh clouds of some seeds, for both.
 
 Needs:  torch
-Source: V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural Networks, ICML 2021; energies of this
-        kind: M. W. Finnis, J. E. Sinclair, A simple empirical N-body potential, Philosophical Magazine A 50, 1984
+Source: V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural Networks, ICML 2021; energies:
+        M. W. Finnis, J. E. Sinclair, A simple empirical N-body potential for transition metals, Phil. Mag. A 50, 1984
 """
 
 import copy
@@ -60,7 +60,7 @@ class Coordinates(Equivariant):
     reads, writes = 4, 3
 
     def sight(self, r: Tensor) -> Tensor:
-        return torch.cat([r, super().sight(r)], -1)  # the distance is told as well
+        return torch.cat([r, super().sight(r)], -1)  # the squared distance is told as well
 
     def forces(self, r: Tensor, w: Tensor) -> Tensor:
         return w
@@ -188,8 +188,8 @@ CLAIMS = {
         "zh": "在新点云上的误差，占真实力均方值的比例；对照：岭回归拟合的成对力，同样等变",
     },
     "trained copies_error <= 0.009 < pair_forces_error <= 0.05": {
-        "en": "the same of the network on coordinates and distances, taught with turned copies; same control",
-        "zh": "读坐标差与距离、以旋转后的副本训练的网络的同一误差；对照同上",
+        "en": "the same of the network on differences and squared distances, taught with turned copies; same control",
+        "zh": "读坐标差与距离平方、以旋转后的副本训练的网络的同一误差；对照同上",
     },
     "parity turned_gap <= 1e-10 < copies_turned_gap": {
         "en": "largest change of forces, clouds turned, mirrored, moved, relisted (f64); control: the net of copies",

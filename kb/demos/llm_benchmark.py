@@ -176,9 +176,9 @@ CLAIMS = {
         "zh": "每篇 10 题的考试中，区间包含真实分数的比例与 0.95 的差距，误差按篇章汇总；对照：把每题当作独立",
     },
     "trained effect_miss <= 0.01 < independent_miss": {
-        "en": "for 1 to 10 questions a passage, largest relative gap of the squared error bar, by passage over each "
+        "en": "for 1/2/4/7/10 questions a passage, largest relative gap of the squared error bar, by passage over each "
         "question alone, to the design effect 1 + (m - 1) r; control: to 1",
-        "zh": "每篇 1 至 10 题时，误差棒平方之比（按篇章汇总除以每题独立）与设计效应 1 + (m - 1) r 的最大相对差距；"
+        "zh": "每篇 1/2/4/7/10 题时，误差棒平方之比（按篇章汇总除以每题独立）与设计效应 1 + (m - 1) r 的最大相对差距；"
         "对照：与 1 的差距",
     },
     "trained leads_seen >= 0.78 > unpaired_leads_seen >= 0.4": {

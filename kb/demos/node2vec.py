@@ -1,13 +1,13 @@
 """Node2vec — random walks are read as sentences: nodes that occur near each other get vectors that are alike.
 
 Each synthetic graph has four groups of 24 nodes, whose edges mostly stay inside. Biased walks cross it, and skip-gram
-with negative samples, as in word2vec (here all of them, by how often they would be drawn), gives each node a vector of
+with negative samples, as in word2vec (here all of them, by how often they occur), gives each node a vector of
 4 numbers that foretells which nodes come within 4 steps of it on a walk. One node of each group is labelled; every
 other gets the label of the one whose vector points most nearly the same way. Controls: each node's row in the table of
 edges, itself included, compared likewise, which sees shared neighbours and no farther; and node2vec where edges are
 rewired and degrees kept. Two numbers steer a walk: p above 1 makes it step back less, q above 1 keeps it near where it
 came from, and q below 1 leads it away; here p = q = 1 (DeepWalk) does as well. What helps is to look farther: rows of
-96 counts of who meets on walks do as well, those of the table's fourth power better, and a spectral embedding (four
+96 counts of who meets on walks do as well, those of (table + I)^4 a little better, and a spectral embedding (four
 eigenvectors of the table, scaled by degrees) best. 4 is the number of groups: with 2 numbers node2vec does much worse,
 with 8 a little, the spectral one with 8 much. Graphs this small need no walks (none of these is shown).
 
@@ -85,7 +85,7 @@ def graphs(generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def accuracy(vectors: Tensor, generator: torch.Generator) -> float:
-    """Share of nodes that get their group from the likest of four labelled ones, over TRIALS choices of these."""
+    """Share of the others that get their group from the likest of four labelled nodes, over TRIALS choices of these."""
     alike = F.normalize(vectors, dim=1) @ F.normalize(vectors, dim=1).mT
     label, right = torch.arange(GROUPS).repeat_interleave(SIZE), 0.0
     for _ in range(TRIALS):
@@ -110,7 +110,7 @@ def turns_gap(adjacency: Tensor, p: float, q: float) -> float:
 
 
 def pairs_gap(paths: Tensor, n: int, generator: torch.Generator, window: int = WINDOW) -> float:
-    """Largest gap of the loss of these walks, and of its gradients, to a sum pair by pair (f64); the control's window
+    """Largest gap of the loss of these walks, and of its gradients, to a mean pair by pair (f64); the control's window
     is another one."""
     leaves = [torch.randn(n, D, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2)]
     pairs = []
@@ -177,26 +177,26 @@ CURVES = "loss"
 CPU_SECONDS = 2
 CLAIMS = {
     "trained node_accuracy >= 0.75 > row_accuracy >= 0.57": {
-        "en": "share of nodes put into their group by the likest vector of four labelled nodes, mean of eight "
-        "graphs; control: by rows of the table of edges",
-        "zh": "按与四个有标注节点中最相似的向量分组的准确率，八张图的均值；对照：按边表中的行比较",
+        "en": "share of unlabelled nodes put into their group by the likest vector of four labelled ones, mean of "
+        "eight graphs; control: by rows of the table of edges",
+        "zh": "其余节点按四个有标注节点中向量最相似者分组的准确率，八张图的均值；对照：按边表中的行比较",
     },
     "trained wired_accuracy >= 0.75 > rewired_accuracy": {
         "en": "the same; control: node2vec where edges are rewired, degrees kept",
         "zh": "同一准确率；对照：保持度数、边被重连的图上的 node2vec",
     },
     "trained nodes_outward >= 16 > nodes_near >= 9.5": {
-        "en": "different nodes among the 20 of a walk, q = 0.25, on the first graph; control: q = 4",
-        "zh": "第一张图上，游走的 20 个节点中互不相同的个数，q = 0.25；对照：q = 4",
+        "en": "mean number of different nodes among the 20 of a walk, q = 0.25, on the first graph; control: q = 4",
+        "zh": "第一张图上，游走的 20 个节点中互不相同者的平均个数，q = 0.25；对照：q = 4",
     },
     "parity turns_gap <= 1e-10 < swapped_gap": {
         "en": "largest gap of the odds of each turn to weights by shortest paths (f64); control: p and q swapped",
         "zh": "每一步转移概率同按最短路逐个算出的权重之间的最大差距（f64）；对照：p 与 q 互换",
     },
     "parity pairs_gap <= 1e-10 < window_gap": {
-        "en": "largest gap of the loss of 12 walks and of its gradients to a sum pair by pair (f64); control: a "
+        "en": "largest gap of the loss of 12 walks and of its gradients to a mean pair by pair (f64); control: a "
         "window of 3 and not 4",
-        "zh": "12 条游走的损失及其梯度同逐对求和的最大差距（f64）；对照：窗口为 3 而非 4",
+        "zh": "12 条游走的损失及其梯度同逐对求平均的最大差距（f64）；对照：窗口为 3 而非 4",
     },
 }
 ZH = {

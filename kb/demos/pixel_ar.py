@@ -3,7 +3,7 @@
 Digits of 8 x 8 pixels, black or white (real, from scikit-learn; the fresh by the same writers), read row by row. A
 convolution whose kernel is masked sees only pixels above, or left in the row; stacked, it gives all 64 probabilities
 of a known picture in one pass, and a new picture in 64. What that costs is counted in bits a pixel. Control: a
-logistic regression for each pixel on all before it (PixelCNN misses the farthest). The edge is slight on pictures so
+logistic regression for each pixel on all before it (PixelCNN misses some). The edge is slight on pictures so
 small: a mixture of 80 grey templates, which knows no order, comes within about a hundredth of a bit, says the table.
 Rates and penalties were chosen on digits that some seeds call fresh. The network whose mask goes one pixel too far
 cheats, it reads the answer: in a quarter of the steps its bits fall near zero. But its "probabilities" of all ways to
@@ -42,7 +42,7 @@ class Masked(nn.Conv2d):
 class PixelCNN(nn.Module):
     def __init__(self, own: int = 0) -> None:
         super().__init__()
-        self.first = Masked(1, WIDTH, 7, own)  # no pixel may see itself
+        self.first = Masked(1, WIDTH, 7, own)  # own 0: no pixel sees itself
         self.place = nn.Parameter(torch.zeros(WIDTH, SIDE, SIDE))
         self.rest = nn.ModuleList(Masked(WIDTH, WIDTH, 3, 1) for _ in range(DEPTH))  # features may: they know it not
         self.answer = nn.Conv2d(WIDTH, 1, 1)

@@ -9,8 +9,8 @@ the texture's spectrum and random phases. Means say how strong each feature is, 
 also far fewer numbers: the means of 4160 other random features, much more work and not run here, came nearly as near.
 Fitting the features themselves, place by place, copies the texture. The judge asks for the amounts of this one
 picture: a new texture by the same recipe, with more or less grey, is no nearer than the control. What keeps a content
-is left out; this is the half of the method that concerns style. A painter's style needs larger pictures and a trained
-network.
+is left out; this is the half of the method that concerns style. For painters' styles, Gatys et al. take larger pictures
+and a trained network.
 
 Needs:  torch
 Source: L. Gatys, A. Ecker, M. Bethge, Image Style Transfer Using Convolutional Neural Networks, CVPR 2016; random
