@@ -73,6 +73,24 @@ def test_problems_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert {line.split(": ")[1] for line in found} == {"a", "b"}
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("  how:\n    en: It is [[none]] now.\n    zh: 甲。\n", "how"),
+        ('  code:\n    call: "x = 1"\n    trap: {en: "[[none]].", zh: 甲。}\n', "code.trap"),
+    ],
+)
+def test_a_problem_inside_a_field_stands_at_the_line_of_the_field(tmp_path: Path, text: str, field: str) -> None:
+    found = [said for said in linted(tmp_path, ENTRY + text) if "[[none]]" in said]
+    assert found and all(said.startswith(f"c.yaml:6: a: {field}.en: ") for said in found), found
+
+
+@pytest.mark.parametrize(("year", "is_told"), [(1599, True), (1600, False), (2100, False), (2101, True)])
+def test_the_first_and_the_last_year_are_years(tmp_path: Path, year: int, is_told: bool) -> None:
+    found = linted(tmp_path, ENTRY + f"  year: {year}\n")
+    assert any("not a whole number from 1600" in said for said in found) == is_told, found
+
+
 @pytest.mark.parametrize(("language", "unit", "most"), [("en", "word ", 30), ("zh", "多", 60)])
 def test_a_summary_may_be_as_long_as_its_limit(tmp_path: Path, language: str, unit: str, most: int) -> None:
     was = {"en": "First.", "zh": "第一。"}[language]
@@ -196,6 +214,7 @@ def test_a_block_that_may_be_wrong_is_left_to_who_reads_the_whole(tmp_path: Path
 
 def test_a_file_with_more_than_comments_before_its_entries_is_not_cut(tmp_path: Path) -> None:
     assert cut(Source.open(written(tmp_path, "# why\n\n- id: a\n"))) is not None
+    assert cut(Source.open(written(tmp_path, "# why\n  # indented\n   \n- id: a\n"))) is not None
     assert cut(Source.open(written(tmp_path, "a: b\n- id: a\n"))) is None
 
 

@@ -69,6 +69,7 @@ def test_punctuation_never_starts_a_line() -> None:
         (r"\frac{\partial L}{\partial w}", "∂L/∂w"),
         (r"\mathbb{E}_{x \sim p}[x]", "𝔼_(x ∼ p)[x]"),
         (r"2\max(a, b)", "2 max(a, b)"),
+        (r"\tfrac{1}{2} x + \dfrac{a + b}{2}", "1/2 x + (a + b)/2"),
     ],
 )
 def test_formulas_read_as_they_mean(latex: str, shown: str) -> None:
