@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import termios
 import unicodedata
 from pathlib import Path
@@ -86,6 +87,29 @@ def test_ctrl_c_stops_a_running_demo_and_shows_the_cursor(tmp_path: Path) -> Non
         assert terminal.seen.rfind(SHOW) > terminal.seen.rfind(HIDE)
         assert lines_of(terminal)[-2].endswith("CODE 130")
         assert b"Traceback" not in terminal.seen
+
+
+STOPPED_AS_IT_BEGINS = """
+import _signal, sys
+from rich.live import Live
+from kb.cli.entry import run
+def start(live, refresh=False):
+    live.console.show_cursor(False)
+    _signal.raise_signal(_signal.SIGINT)
+Live.start = start
+sys.argv = ["kb", "demo", "gpt"]
+run()
+"""
+
+
+def test_ctrl_c_while_the_progress_bar_begins_shows_the_cursor_too(tmp_path: Path) -> None:
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED_AS_IT_BEGINS)
+    with at_terminal(f"{sys.executable} {script}; echo CODE $?", tmp_path) as terminal:
+        assert terminal.finish() == 0
+        assert HIDE in terminal.seen, terminal.seen
+        assert terminal.seen.rfind(SHOW) > terminal.seen.rfind(HIDE), terminal.seen
+        assert lines_of(terminal)[-2].endswith("CODE 130")
 
 
 @pytest.mark.parametrize(("columns", "last"), [(50, "model info"), (80, "doctor -L zh"), (120, "doctor")])

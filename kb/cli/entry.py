@@ -18,12 +18,17 @@ is_interrupted = False
 
 
 def leave(*_: object) -> NoReturn:
-    """End the process as one that was interrupted; a progress bar has hidden the cursor, which comes back."""
+    """End the process as one that was interrupted."""
     try:
-        if "rich.live" in sys.modules and os.isatty(2):
-            os.write(2, b"\x1b[?25h")
+        _show_cursor()
     finally:
         os._exit(130)
+
+
+def _show_cursor() -> None:
+    """A progress bar has hidden it; one that was stopped while it began does not bring it back."""
+    if "rich.live" in sys.modules and os.isatty(2):
+        os.write(2, b"\x1b[?25h")
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
@@ -75,6 +80,8 @@ def _end(code: str | int | None) -> NoReturn:
         signal.signal(signal.SIGINT, leave)
     if is_interrupted:
         code = 130  # whatever has become of the KeyboardInterrupt on its way
+        with suppress(OSError):
+            _show_cursor()
     with suppress(OSError):  # `main` has told of it
         sys.stdout.flush()
     if "torch" in sys.modules or not isinstance(code, int):
