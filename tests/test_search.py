@@ -360,7 +360,7 @@ def test_the_torch_path_says_the_same(shipped: Store) -> None:
 
 @pytest.mark.slow
 def test_the_frozen_queries_are_answered_as_well_as_when_they_were_measured(shipped: Store) -> None:
-    """376 queries, written without a look at the entries; docs/search.md has what was measured, and the intervals."""
+    """Queries written without a look at the entries; docs/search.md has what was measured, and the intervals."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from eval_search import FROZEN, mode_ranker, read_queries, score
 

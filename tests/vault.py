@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+CODE = re.compile(r"^([> ]*)(```+)[^`\n]*\n.*?^\1\2 *$", re.M | re.S)
+"""A fenced block: brackets in it link to nothing."""
 LINK = re.compile(r"(?<!\\)\[\[([^\[\]|#]+)(#[^\[\]|]+)?(?:\\?\|([^\[\]]+))?\]\]")
 
 
@@ -46,9 +48,9 @@ def resolve(notes: list[str], source: str, target: str) -> str | None:
 
 
 def links(vault: Path, source: str) -> dict[str, str | None]:
-    """Every link of a note, properties included, and the note that it reaches."""
+    """Every link of a note, properties included but not code, and the note that it reaches."""
     notes = notes_of(vault)
-    text = (vault / source).read_bytes().decode("utf-8", "replace")
+    text = CODE.sub("", (vault / source).read_bytes().decode("utf-8", "replace"))
     return {match[0]: resolve(notes, source, match[1]) for match in LINK.finditer(text)}
 
 
@@ -86,7 +88,7 @@ def faults(vault: Path) -> list[str]:
             if not re.fullmatch(r"[\w/-]+", tag) or tag.isdigit():
                 found.append(f"{path.name}: bad tag {tag}")
         quoted = [item for value in properties.values() if isinstance(value, list) for item in value]
-        for text in (body, *(item for item in quoted if item.startswith("[["))):
+        for text in (CODE.sub("", body), *(item for item in quoted if item.startswith("[["))):
             for match in LINK.finditer(text):
                 reached = resolve(notes, path.relative_to(vault).as_posix(), match[1])
                 if reached is None:
