@@ -69,7 +69,7 @@ def read_queries(path: Path, store: Store) -> list[Query]:
     queries = []
     for line in filter(str.strip, path.read_text(encoding="utf-8").splitlines()):
         row = json.loads(line)
-        if store.resolve(row["gold"][0]):
+        if any(match.status in ("id", "name") for match in store.resolve(row["gold"][0])):
             gold = frozenset(match.id for name in row["gold"] for match in store.resolve(name))
             queries.append(Query(row["q"], row["lang"], row.get("style", ""), gold))
     return queries
@@ -114,7 +114,7 @@ def sweep(store: Store, sets: dict[str, list[Query]]) -> None:
     side = Semantic(Remembering(opened.encoder), opened.index)
     centres, full = side.index._centres, side.index._full
     choices: list[tuple[str, Any, str, Sequence[float]]] = [
-        ("passages that count", index, "BEST", (1, 2, 3, 4, 5, 6)),
+        ("share of the passages", index, "SHARE", (1 / 20, 1 / 10, 1 / 8, 1 / 7, 1 / 6, 1 / 5, 1 / 4)),
         ("weight of BM25", hybrid, "LEXICAL_SHARE", (0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.65, 1)),
         ("weight of names", hybrid, "NAME_WEIGHT", (0, 1, 2, 3, 4)),
     ]
@@ -123,7 +123,7 @@ def sweep(store: Store, sets: dict[str, list[Query]]) -> None:
         kept = getattr(module, name)
         for value in values:
             setattr(module, name, value)
-            show_means(f"{said} {value}{' *' if value == kept else ''}", store, side, sets)
+            show_means(f"{said} {value:.3g}{' *' if value == kept else ''}", store, side, sets)
         setattr(module, name, kept)
     vars(side.index).update(_centres={kind: 0 * centre for kind, centre in centres.items()})
     del vars(side.index)["_full"]

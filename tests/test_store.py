@@ -132,7 +132,7 @@ def test_the_first_command_after_an_installation_compiles_nothing(
 
 def test_other_tables_have_another_number() -> None:
     """Where this fails, the tables have changed: count SCHEMA up, and write both down here."""
-    assert (SCHEMA.partition("-")[0], f"{zlib.crc32(TABLES.encode()):08x}") == ("11", "f2df24ca")
+    assert (SCHEMA.partition("-")[0], f"{zlib.crc32(TABLES.encode()):08x}") == ("12", "f2df24ca")
 
 
 def test_an_older_snapshot_of_another_version_is_not_used(opened: Callable[[], Store], own: Path) -> None:

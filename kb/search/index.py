@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Texts between two reports of progress, and concepts that are compared at once."""
-BEST = 3
-"""Passages of a concept that count; measured with 1 to 6 of them, see docs/search.md."""
+SHARE = 1 / 7
+"""Of a concept's passages, the nearest that count: a fixed number would favour concepts with many questions."""
 LARGE = 100_000
 """Vectors up to which every one is compared with a query in full."""
 CELLS, PROBED = 1024, 48
@@ -53,7 +53,7 @@ class Index:
     """Vectors in the order of the passages; those of one concept stand together.
 
     Every vector is seen from the centre of its language, a query from that of the questions: what only tells languages
-    and questions apart no longer counts. A concept is as near as its BEST nearest passages are on average.
+    and questions apart no longer counts. A concept is as near as the nearest SHARE of its passages is on average.
 
     Args:
         ids: One a concept: N of them.
@@ -208,8 +208,10 @@ class Index:
 
         counts = (self._ends - self.starts)[concepts][:, None]
         cosines = np.where(np.arange(cosines.shape[1]) < counts, cosines, -np.inf)
-        best = -np.partition(-cosines, min(BEST, cosines.shape[1]) - 1, axis=1)[:, :BEST]
-        near: Vector = np.where(np.isfinite(best), best, 0).sum(1) / np.minimum(counts[:, 0], BEST)
+        kept = np.maximum(np.rint(counts * SHARE).astype(int), 1)
+        most = int(kept.max())
+        best = -np.sort(np.partition(-cosines, most - 1, axis=1)[:, :most], axis=1)
+        near: Vector = np.where(np.arange(most) < kept, best, 0).sum(1) / kept[:, 0]
         return near.astype(np.float32)
 
     def _cosines(self, rows: Places, query: Vector) -> Vector:

@@ -14,10 +14,17 @@ LONGEST_NAME = 14
 """Tokens of a name: words, or single 汉字."""
 TOKENS = 120
 """Tokens of a query that are looked at."""
+ASKING = frozenset(
+    "的了是什么吗呢怎如何为有和与还在一个我你请问哪些全称意思区别到底啥吧就也都要不会能这那它他们把被给让用跟或者时候里上下中咋几多少"
+)
+"""汉字 that ask and connect: they are no part of what is asked about. English words of this kind changed nothing."""
 
 
 def name_scores(store: Store, query: str) -> dict[str, float]:
-    """How much of the query each concept's name covers, in (0, 1]; a name inside a longer one counts a third."""
+    """How much of what a query asks about each concept's name covers, in (0, 1]; inside a longer one it counts a third.
+
+    Characters that only ask count where they are part of the name, and nowhere else.
+    """
     from kb.language.han import TO_SIMPLIFIED
 
     text = normal(query).casefold().translate(TO_SIMPLIFIED)
@@ -30,10 +37,11 @@ def name_scores(store: Store, query: str) -> dict[str, float]:
                 if len(name) > 1:
                     spans.setdefault(name, []).append((start, end))
     found = [(start, end, id) for key, id in store.named_by(spans) for start, end in spans[key]]
-    total = sum(map(len, tokens)) or 1
+    total = sum(len(token) for token in tokens if token not in ASKING)
     scores: dict[str, float] = {}
     for start, end, id in found:
         inside = any(a <= start and end <= b and (a, b) != (start, end) for a, b, _ in found)
-        share = sum(map(len, tokens[start:end])) / total / (3 if inside else 1)
+        named = sum(map(len, tokens[start:end]))
+        share = named / max(named, total) / (3 if inside else 1)
         scores[id] = max(scores.get(id, 0.0), share)
     return scores

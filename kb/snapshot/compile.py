@@ -86,6 +86,10 @@ def sounds(text: str) -> Sounds:
     return frozenset(found)
 
 
+ENOUGH = 4
+"""Questions of a language that stand for the longer texts, which tell of the neighbours, too; see docs/search.md."""
+
+
 def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
     """(id, part, language, text) of everything that the encoder sees of a concept."""
     rows: list[tuple[str, str, str, str]] = []
@@ -93,9 +97,10 @@ def make_passages(concept: Concept) -> list[tuple[str, str, str, str]]:
         name, others = concept.name.of(language), concept.aliases.get(language, ())
         rows.append((concept.id, "names", language, ", ".join([name, *others[:6]])))
         rows.append((concept.id, "summary", language, f"{name}: {concept.summary.of(language)}"))
-        for part, text in _parts(concept, language):
-            rows.append((concept.id, part, language, f"{name}: {text}"))
-        rows += [(concept.id, "ask", language, ask) for ask in concept.asks.get(language, ())]
+        asks = concept.asks.get(language, ())
+        if len(asks) < ENOUGH:
+            rows += [(concept.id, part, language, f"{name}: {text}") for part, text in _parts(concept, language)]
+        rows += [(concept.id, "ask", language, ask) for ask in asks]
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kb import __version__
 
-SCHEMA = f"11-{__version__}"
+SCHEMA = f"12-{__version__}"
 """Says which tables a snapshot has, and what stands in them. Count it up where either changes: a snapshot with another
 number is built anew, while one that is taken for another would fail or answer wrongly."""
 TABLES = """
