@@ -31,6 +31,7 @@ AREAS: dict[str, Bilingual] = {
     "architecture": Bilingual("architecture", "网络结构"),
     "vision": Bilingual("computer vision", "计算机视觉"),
     "language": Bilingual("natural language", "自然语言"),
+    "agents": Bilingual("agents", "智能体"),
     "speech": Bilingual("speech and audio", "语音与音频"),
     "sequence": Bilingual("sequences", "序列"),
     "generative": Bilingual("generative models", "生成模型"),
