@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import SAMPLE
 
+from kb.concepts.model import Concept
+from kb.language.text import Bilingual
 from kb.paths import cache_dir
 from kb.search.hybrid import Semantic, _hit, search
 from kb.search.index import Index
@@ -18,6 +20,7 @@ from kb.search.names import name_scores
 from kb.search.reading import read_query
 from kb.search.side import keeps_vectors
 from kb.search.similar import near, similar, suggest_links
+from kb.snapshot.compile import make_passages
 from kb.snapshot.store import Store, open_store
 
 
@@ -264,3 +267,25 @@ def test_of_common_words_the_two_longest_are_looked_up(store: Store, monkeypatch
     monkeypatch.setattr(store, "ranked", lambda match, weights, limit: asked.append(match) or {})
     lexical_scores(store, "zz a dddd ccc")
     assert asked == ['"dddd" AND "ccc"']
+
+
+@pytest.mark.parametrize(
+    ("asks", "parts"), [(3, {"names", "summary", "idea", "body", "ask"}), (4, {"names", "summary", "ask"})]
+)
+def test_enough_questions_stand_for_the_longer_texts(asks: int, parts: set[str]) -> None:
+    text = Bilingual("Text.", "文字。")
+    questions = tuple(f"question {n}" for n in range(asks))
+    concept = Concept(
+        "a", "concept", Bilingual("A", "甲"), text, idea=text, how=text, asks={"en": questions, "zh": questions}
+    )
+    assert {part for _, part, _, _ in make_passages(concept)} == parts
+
+
+def test_the_nearest_seventh_of_the_passages_counts() -> None:
+    index = drawn([4, 14, 21])
+    query = np.random.default_rng(1).normal(size=8).astype(np.float32)
+    scores = index.find(query / np.linalg.norm(query), chinese=False).scores
+    seen = query / np.linalg.norm(query) - index._centres[2]
+    cosines = np.split(index._full @ (seen / np.linalg.norm(seen)), [4, 18])
+    expected = [np.sort(part)[::-1][:count].mean() for part, count in zip(cosines, (1, 2, 3), strict=True)]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
