@@ -64,16 +64,17 @@ def test_adding_keeps_every_byte_of_the_others(old: list[str], new: list[str], d
 def test_what_is_split_and_added_again_is_the_same_file(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_bytes(DATA.read_bytes())
+    count = len(cut(own.read_text("utf-8"), "own").blocks)
     done = script("--data", own, "split", tmp_path / "areas")
     parts = sorted((tmp_path / "areas").iterdir())
     assert done.stdout.split() == [str(path) for path in parts]
     assert len(parts) > 10
     done = script("--data", own, "add", *parts)
-    assert done.stdout == "0 entries added, 160 replaced\n", done.stderr
+    assert done.stdout == f"0 entries added, {count} replaced\n", done.stderr
     assert own.read_bytes() == DATA.read_bytes()
     empty = tmp_path / "empty.yaml"
     empty.write_text("# head\n\n", encoding="utf-8")
-    assert script("--data", empty, "add", *parts).stdout == "160 entries added, 0 replaced\n"
+    assert script("--data", empty, "add", *parts).stdout == f"{count} entries added, 0 replaced\n"
     assert empty.read_text("utf-8") == "# head\n\n" + "".join(cut(own.read_text("utf-8"), "own").blocks.values())
     assert "is there already" in script("--data", own, "split", tmp_path / "areas").stderr
 
