@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb import SCHEMA_VERSION
+from kb.errors import KbError
+from kb.language.text import Bilingual
 from kb.paths import cache_dir
 from kb.settings import Settings, load_settings, sources
 from kb.snapshot.lookup import Match
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from kb.concepts.card import Card
     from kb.concepts.lint import Linted
     from kb.concepts.model import Concept
+    from kb.concepts.stats import Coverage, Stats
     from kb.formats.obsidian.export import Exported, Options
     from kb.search.hybrid import Answer, Mode, Semantic
     from kb.search.index import Notify
@@ -128,6 +131,26 @@ class KnowledgeBase:
             demos: Only of concepts that have a demo.
         """
         return self.store.names_from(start, limit, demos=demos)
+
+    def stats(self) -> Stats:
+        """What the knowledge base holds, counted."""
+        from kb.concepts.stats import count
+
+        return count(self.graph)
+
+    def coverage(self, terms: Path) -> Coverage:
+        """How far the terms of a text file are known: a term a line, or several forms of one between tabs.
+
+        Raises:
+            KbError: the file cannot be read, or holds no term.
+        """
+        from kb import files
+        from kb.concepts.stats import cover
+
+        covered = cover(files.read_named(terms).data.decode("utf-8-sig", "replace"), self.has)
+        if not covered.lines:
+            raise KbError(Bilingual(f"no term in {terms}", f"{terms} 中没有术语"))
+        return covered
 
     def card(self, id: str, *, paths: bool = True) -> Card:
         """The card of a concept: its entry, its neighbours with their names, and what its claim gave.

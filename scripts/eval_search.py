@@ -112,7 +112,6 @@ def sweep(store: Store, sets: dict[str, list[Query]]) -> None:
     """The hybrid search with one choice changed at a time: MRR@10 on each set of queries."""
     opened = open_semantic(store, device="cpu")
     side = Semantic(Remembering(opened.encoder), opened.index)
-    centres, full = side.index._centres, side.index._full
     choices: list[tuple[str, Any, str, Sequence[float]]] = [
         ("share of the passages", index, "SHARE", (1 / 20, 1 / 10, 1 / 8, 1 / 7, 1 / 6, 1 / 5, 1 / 4)),
         ("weight of BM25", hybrid, "LEXICAL_SHARE", (0, 0.2, 0.3, 0.35, 0.4, 0.5, 0.65, 1)),
@@ -125,10 +124,9 @@ def sweep(store: Store, sets: dict[str, list[Query]]) -> None:
             setattr(module, name, value)
             show_means(f"{said} {value:.3g}{' *' if value == kept else ''}", store, side, sets)
         setattr(module, name, kept)
-    vars(side.index).update(_centres={kind: 0 * centre for kind, centre in centres.items()})
-    del vars(side.index)["_full"]
-    show_means("not seen from the centres", store, side, sets)
-    vars(side.index).update(_centres=centres, _full=full)
+    plain = index.Index(*(getattr(opened.index, name) for name in ("ids", "starts", "codes", "hashes", "kinds")))
+    vars(plain)["_centres"] = {kind: 0 * centre for kind, centre in opened.index._centres.items()}
+    show_means("not seen from the centres", store, Semantic(side.encoder, plain), sets)
 
 
 class Remembering:

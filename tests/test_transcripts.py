@@ -17,6 +17,8 @@ import pytest
 
 from kb.cli.app import main
 
+TERMS = "# Ours\nLSTM\t长短期记忆网络\nGradient\t梯度\t斜坡\n\nflux capacitor\n"
+"""The file terms.txt of the sessions."""
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
 
@@ -76,6 +78,7 @@ def test_the_session_reads_as_it_was_written(
 ) -> None:
     monkeypatch.setenv("KB_DATA", str(sample))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "terms.txt").write_text(TERMS, encoding="utf-8")
     written: list[str] = []
     failures: list[str] = []
     for step in read_steps(path):

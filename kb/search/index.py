@@ -96,7 +96,7 @@ class Index:
         query = _unit(query - self._centres[CHINESE * chinese + QUESTION])
         everything = np.arange(len(self.ids))
         if len(self.codes) <= LARGE:
-            scores = self._near(everything, (self._full @ query)[self._table])
+            scores = self._near(everything, self._cosines(slice(None), query)[self._table])
             return Found(everything, scores, *_spread(scores))
         axes, coarse = self._coarse
         probed = np.argsort(-(self._cell_centres @ query))[:PROBED]
@@ -124,7 +124,7 @@ class Index:
         for start in range(0, len(self.ids), CHUNK):
             part = slice(start, start + CHUNK)
             rows = np.arange(self.starts[part][0], self._ends[part][-1])
-            cosines = own @ (self._seen(rows) if len(self.codes) > LARGE else self._full[rows]).T
+            cosines = self._cosines(rows, own)
             bounds = self.starts[part] - rows[0]
             there = np.maximum.reduceat(cosines, bounds, axis=1).mean(0)
             back = np.add.reduceat(cosines.max(0), bounds) / (self._ends[part] - self.starts[part])
@@ -156,18 +156,38 @@ class Index:
 
         sums = np.zeros((4, self.codes.shape[1]), np.float32)
         for rows in self._blocks():
-            sums += (np.arange(4)[:, None] == self.kinds[rows]).astype(np.float32) @ self._units(rows)
+            weights = (np.arange(4)[:, None] == self.kinds[rows]) * self._inverse[rows]
+            sums += weights @ self._floats(rows)
         return sums, np.bincount(self.kinds, minlength=4).tolist()
 
     @cached_property
-    def _full(self) -> Matrix:
-        """All passages, as `_seen` has them."""
+    def _all(self) -> Matrix:
+        """The codes of an index that is not large: (P, D)."""
         import numpy as np
 
-        full = np.empty(self.codes.shape, np.float32)
-        for rows in self._blocks():
-            full[rows] = self._seen(rows)
-        return full
+        return self.codes.astype(np.float32)
+
+    def _floats(self, rows: Places | slice) -> Matrix:
+        """Codes that can be multiplied: (n,) -> (n, D)."""
+        import numpy as np
+
+        return self._all[rows] if len(self.codes) <= LARGE else self.codes[rows].astype(np.float32)
+
+    @cached_property
+    def _inverse(self) -> Vector:
+        """What makes the codes of a passage as long as 1: (P,)."""
+        import numpy as np
+
+        lengths = np.concatenate([_lengths(self._floats(rows)) for rows in self._blocks()])
+        inverse: Vector = np.reciprocal(np.maximum(lengths, 1e-6))
+        return inverse
+
+    @cached_property
+    def _origins(self) -> Matrix:
+        """The centres of the languages, from which passages are seen: (2, D)."""
+        import numpy as np
+
+        return np.stack([self._centres[0], self._centres[CHINESE]])
 
     def _units(self, rows: Places | slice) -> Matrix:
         """Passages as unit vectors: (n,) -> (n, D)."""
@@ -177,16 +197,7 @@ class Index:
 
     def _seen(self, rows: Places | slice) -> Matrix:
         """Passages seen from the centre of their language: (n,) -> (n, D), unit rows."""
-        return _unit(self._apart(rows))
-
-    def _apart(self, rows: Places | slice) -> Matrix:
-        """Passages without the centre of their language: (n,) -> (n, D)."""
-        import numpy as np
-
-        centres = np.stack([self._centres[0], self._centres[CHINESE]])
-        apart = self._units(rows)
-        apart -= centres[self.kinds[rows] & CHINESE]
-        return apart
+        return _unit(self._units(rows) - self._origins[self.kinds[rows] & CHINESE])
 
     @cached_property
     def _table(self) -> Places:
@@ -214,15 +225,13 @@ class Index:
         near: Vector = np.where(np.arange(most) < kept, best, 0).sum(1) / kept[:, 0]
         return near.astype(np.float32)
 
-    def _cosines(self, rows: Places, query: Vector) -> Vector:
-        """What `_seen(rows) @ query` is, without making these: (n,)."""
+    def _cosines(self, rows: Places | slice, vectors: Matrix | Vector) -> Matrix:
+        """What `vectors @ _seen(rows).T` is, without making these: (n,), (…, D) -> (…, n)."""
         import numpy as np
 
-        plain = self._units(rows) @ query
-        centre = np.where(
-            (self.kinds[rows] & CHINESE) == CHINESE, self._centres[CHINESE] @ query, self._centres[0] @ query
-        )
-        cosines: Vector = (plain - centre) * self._scales[rows]
+        plain = vectors @ self._floats(rows).T * self._inverse[rows]
+        origins = np.take(vectors @ self._origins.T, self.kinds[rows] & CHINESE, axis=-1)
+        cosines: Matrix = (plain - origins) * self._scales[rows]
         return cosines
 
     def _blocks(self) -> Iterator[slice]:
@@ -232,12 +241,17 @@ class Index:
 
     @cached_property
     def _scales(self) -> Vector:
-        """What makes a passage, seen from its centre, as long as 1: (P,)."""
+        """What makes a passage, seen from its centre, as long as 1: (P,); 0 for one that lies there."""
         import numpy as np
 
-        lengths = np.concatenate([_lengths(self._apart(rows)) for rows in self._blocks()])
-        scales: Vector = np.reciprocal(np.maximum(lengths, 1e-6))
-        return scales
+        squares = np.empty(len(self.codes), np.float32)
+        for rows in self._blocks():
+            cosines = self._floats(rows) @ self._origins.T * self._inverse[rows, None]
+            spoken = self.kinds[rows] & CHINESE
+            own = np.take_along_axis(cosines, spoken[:, None].astype(np.int64), axis=1)[:, 0]
+            squares[rows] = 1 - 2 * own + (self._origins**2).sum(1)[spoken]
+        scales: Vector = np.where(squares > 1e-5, np.maximum(squares, 1e-5) ** -0.5, 0)
+        return scales.astype(np.float32)
 
     @cached_property
     def _owners(self) -> Places:

@@ -10,6 +10,7 @@ COMMANDS = {
     "similar": Bilingual("List the concepts nearest in meaning to one.", "列出与某个概念含义相近的概念。"),
     "demo": Bilingual("Run the experiment behind a concept.", "运行概念背后的实验。"),
     "list": Bilingual("List the concepts.", "列出概念。"),
+    "stats": Bilingual("Count what the knowledge base holds.", "统计知识库的内容。"),
     "model": Bilingual("List, describe or choose the model of the search.", "列出、查看或选择检索所用的模型。"),
     "export": Bilingual("Write the knowledge base in another tool's format.", "导出为其他工具的格式。"),
     "lint": Bilingual("Check a knowledge base against the curation standard.", "按编写规范检查知识库。"),

@@ -1,4 +1,4 @@
-"""`kb list`: the concepts, by type, area or all."""
+"""`kb list`: the concepts, by type, area or all; or those that lack a demo."""
 
 from __future__ import annotations
 
@@ -37,13 +37,16 @@ def command(
             autocompletion=among(AREAS, (said.zh for said in AREAS.values())),
         ),
     ] = "",
+    lacking: Annotated[
+        bool, typer.Option("--without-demo", help=both("Only those without a demo.", "只列没有演示的概念。"))
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     kind, area = (
         _known(kind, TYPES, Bilingual("type", "类型")),
         _known(area, AREAS, Bilingual("area", "领域")),
     )
-    rows = session.base.rows(kind=kind, area=area)
+    rows = [row for row in session.base.rows(kind=kind, area=area) if not (lacking and row.demo)]
     if as_json:
         session.print_json([_record(row) for row in rows])
         return
