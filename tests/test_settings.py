@@ -339,3 +339,23 @@ def test_the_help_is_in_the_users_language() -> None:
     command = [sys.executable, "-m", "kb", "explain", "--help"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "解释一个概念" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("set", "model", "asked", "threads"),
+    [
+        ("", "", "", "1"),
+        ("", "bundled", "", "1"),
+        ("", "", "minilm", None),
+        ("", "minilm", "", None),
+        ("4", "", "", "4"),
+    ],
+)
+def test_numpy_gets_one_thread_for_the_model_that_ships(
+    set: str, model: str, asked: str, threads: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", set)
+    if not set:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    with embedding(Session(load_settings()._replace(model=model)), asked):
+        assert os.environ.get("OPENBLAS_NUM_THREADS") == threads

@@ -1,18 +1,22 @@
-"""Progress of embedding, on standard error: a bar on a terminal, one line elsewhere, nothing where it is quick."""
+"""What surrounds a search: progress of embedding, on standard error: a bar on a terminal, one line elsewhere, nothing where it is quick."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from kb.cli.session import Session
+from kb.encoder.models import is_bundled
 from kb.language.text import Bilingual
 from kb.search.index import CHUNK, Notify
 
 
 @contextmanager
-def embedding(session: Session) -> Iterator[Notify]:
+def embedding(session: Session, model: str = "") -> Iterator[Notify]:
     """A listener for what embeds texts; what it shows on a terminal is gone afterwards."""
+    if is_bundled(model or session.settings.model):  # others embed with torch, which may need the threads
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's wait for each other longer than one needs
     with ExitStack() as shown:
         told: list[Notify] = []
 

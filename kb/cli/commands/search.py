@@ -81,7 +81,7 @@ def command(
     from kb.cli.progress import embedding
 
     how: dict[str, Any] = {"k": n, "mode": mode, "model": model, "device": device}
-    with embedding(session) as notify:
+    with embedding(session, model) as notify:
         if queries:
             _answer_lines(session, _lines(queries), how, notify)
             return 0

@@ -24,7 +24,7 @@ def command(
 ) -> None:
     from kb.cli.progress import embedding
 
-    with embedding(session) as notify:
+    with embedding(session, model) as notify:
         found = session.base.similar(" ".join(name), k=n, linked=linked, model=model, device=device, notify=notify)
     if as_json:
         session.print_json(found.to_json())
