@@ -1,4 +1,4 @@
-"""What surrounds a search: progress of embedding, on standard error: a bar on a terminal, one line elsewhere, nothing where it is quick."""
+"""What surrounds a search: how far embedding is, as a bar or a line on standard error; nothing where it is quick."""
 
 from __future__ import annotations
 
