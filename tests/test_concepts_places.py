@@ -225,3 +225,12 @@ def test_a_script_of_several_signs_stands_close() -> None:
 def test_a_formula_is_one_line_with_one_space_at_a_place() -> None:
     assert to_terminal(" a \n\t b  \\;  = c ") == "a b = c"
     assert to_terminal(r"\mathbb{R+}") == "ℝ+", "what has no double strokes stays"
+
+
+def test_a_word_of_several_is_one_that_each_calls_weak(tmp_path: Path) -> None:
+    weak, plain = "  aliases: {zh: [{text: 步, weak: true}]}\n", "  aliases: {zh: [步]}\n"
+    assert not [line for line in linted(tmp_path, ENTRY + weak + OTHER + weak) if "also names" in line]
+    assert [line for line in linted(tmp_path, ENTRY + weak + OTHER + plain) if "'步' also names" in line]
+    named = OTHER.replace("zh: 乙", "zh: 步")
+    assert named != OTHER
+    assert [line for line in linted(tmp_path, ENTRY + weak + named) if "'步' also names" in line]

@@ -363,8 +363,10 @@ def _collisions(pairs: Sequence[tuple[Entry, Concept]]) -> Iterator[Problem]:
     for entry, concept in pairs:
         for text, kind in concept.surfaces():
             owners[fold(text, titles=True)].append((entry, text, kind))
+    shared = {(concept.id, text) for _, concept in pairs for text in concept.weak}
     for claims in owners.values():
-        if len({entry.id for entry, _, _ in claims}) > 1:
+        is_shared = all((entry.id, text) in shared and kind not in ("name", "id") for entry, text, kind in claims)
+        if len({entry.id for entry, _, _ in claims}) > 1 and not is_shared:
             for entry, text, kind in claims:
                 near = sorted({other.id for other, _, _ in claims[: NAMED + 1]} - {entry.id})
                 others = ", ".join(near[:NAMED]) + " …" * (len(claims) > NAMED + 1)
