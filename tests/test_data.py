@@ -81,6 +81,10 @@ def test_the_graph_holds_every_link_both_ways(concepts: list[Concept]) -> None:
     assert nx.number_weakly_connected_components(graph) == 1
 
 
+SHARED = {"FFN", "精度", "步长", "智能体"}
+"""Words that mean now one concept, now another: all of these are shown."""
+
+
 def test_every_known_surface_form_resolves_to_its_concept(store: Store) -> None:
     rows = (line.split("\t") for line in (ROOT / "tests/data/vocabulary.tsv").read_text("utf-8").splitlines()[1:])
     there, wrong = 0, []
@@ -91,7 +95,7 @@ def test_every_known_surface_form_resolves_to_its_concept(store: Store) -> None:
         there += 1
         for form in filter(None, forms):
             found = [match.id for match in store.resolve(form)]
-            if found != [owner[0].id]:
+            if owner[0].id not in found or (len(found) > 1 and form not in SHARED):
                 wrong.append(f"{form} -> {found}, not {owner[0].id}")
     assert not wrong, wrong
     assert there >= 199, f"{there} terms of the vocabulary are there"
