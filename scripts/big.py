@@ -28,7 +28,7 @@ def _again(entry: str, round: int) -> str:
     if round == 0:
         return entry
     renamed = _NAME.sub(lambda name: f"{{en: {_suffixed(name[1], round)}, zh: {_suffixed(name[2], round)}}}", entry)
-    return _ID.sub(rf"\g<0>-v{round}", renamed)
+    return _ID.sub(rf"\g<0>-round{round}", renamed)
 
 
 def _suffixed(name: str, round: int) -> str:

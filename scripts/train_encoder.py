@@ -119,7 +119,7 @@ def train(model: Model, queries: Sequence[Query], passages: dict[str, list[str]]
     for epoch in range(recipe.epochs):
         started, losses = time.perf_counter(), []
         for batch in batches(queries, draw):
-            texts = [draw.choice(passages[draw.choice(sorted(query.gold))]) for query in batch]
+            texts = [draw.choice(others(query, passages[draw.choice(sorted(query.gold))])) for query in batch]
             with torch.autocast(model.device.split(":")[0], dtype=torch.bfloat16):
                 asked = model.embed([query.text for query in batch], MAX_TOKENS)
                 found = model.embed(texts, MAX_TOKENS)
@@ -134,6 +134,18 @@ def train(model: Model, queries: Sequence[Query], passages: dict[str, list[str]]
             schedule.step()
             losses.append(loss.item())
         print(f"  epoch {epoch + 1}: loss {mean(losses):.3f}, {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def others(query: Query, passages: Sequence[str]) -> list[str]:
+    """The passages of a concept that are not the query itself."""
+    return [text for text in passages if text != query.text]
+
+
+def questions(store: Store) -> list[Query]:
+    """The questions of the entries as queries; each is to find the other passages of its concept."""
+    return [
+        Query(text, language, "ask", frozenset({id})) for id, part, language, text in store.passages() if part == "ask"
+    ]
 
 
 def batches(queries: Sequence[Query], draw: random.Random) -> Iterator[list[Query]]:
@@ -172,7 +184,7 @@ def compare(store: Store, training: Sequence[Query], frozen: Sequence[Query], re
             model = Model(expanded(), recipe.device, f"tuned-{fold}")
             train(model, [query for query in training if not query.gold & unseen], passages, recipe)
             asked = [query for query in frozen if query.gold <= unseen]
-            held = [query for query in training if query.gold <= unseen]
+            held = [query for query in training if query.gold <= unseen and query.style != "ask"]
             for mode in ("hybrid", "semantic"):
                 before = scores(store, plain, asked, mode, Path(scratch))  # type: ignore[arg-type]  # a Mode
                 after = scores(store, model, asked, mode, Path(scratch))  # type: ignore[arg-type]  # a Mode
@@ -251,6 +263,7 @@ def show(name: str, pairs: Sequence[tuple[float, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=Path, default=TRAINING, help="training queries, as eval_search.py reads them")
+    parser.add_argument("--asks", action="store_true", help="train on the questions of the entries, too")
     parser.add_argument("--tune", choices=("norms", "all"), default="norms", help="biases and LayerNorms, or all")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -260,7 +273,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe = Recipe(options.tune, options.epochs, options.rate, options.temperature, options.device)
     store = open_base().store
-    training = read_queries(options.queries, store)
+    training = read_queries(options.queries, store) + (questions(store) if options.asks else [])
     if options.out and options.out.exists():
         sys.exit(f"{options.out} exists already")
     won = compare(store, training, read_queries(FROZEN, store), recipe)

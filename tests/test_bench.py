@@ -55,10 +55,10 @@ def test_a_large_knowledge_base_repeats_the_shipped_one_under_new_ids_and_names(
     for entry in entries:
         in_text = re.findall(r"\[\[([a-z][^]|]+)", str(entry))  # code has [[0.5]]
         links = {link["to"] for link in entry.get("links", [])} | set(in_text)
-        round = re.search(r"(-v\d)?$", entry["id"])
+        round = re.search(r"(-round\d)?$", entry["id"])
         assert round
-        assert all(re.search(r"(-v\d)?$", link)[0] == round[0] for link in links)  # type: ignore[index]  # it may be empty
-        if round[0] != "-v2":
+        assert all(re.search(r"(-round\d)?$", link)[0] == round[0] for link in links)  # type: ignore[index]  # it may be empty
+        if round[0] != "-round2":
             assert links <= set(ids)
 
 

@@ -18,6 +18,7 @@ KNOWN = {"torch": "torch", "nn": "torch.nn", "F": "torch.nn.functional", "np": "
 """What a reader of a call takes for imported."""
 OPTIONAL = {"transformers", "torch_geometric", "tensorflow", "keras", "torchvision", "peft", "torchao", "datasets"}
 OPTIONAL |= {
+    "cv2",
     "gensim",
     "ultralytics",
     "sacrebleu",

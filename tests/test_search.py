@@ -360,7 +360,10 @@ def test_the_torch_path_says_the_same(shipped: Store) -> None:
 
 @pytest.mark.slow
 def test_the_frozen_queries_are_answered_as_well_as_when_they_were_measured(shipped: Store) -> None:
-    """Queries written without a look at the entries; docs/search.md has what was measured, and the intervals."""
+    """Queries written without a look at the entries; docs/search.md has what was measured, and the intervals.
+
+    The floors are the lower ends of the intervals: they tell when something breaks. They are not what is aimed at.
+    """
     sys.path.insert(0, str(ROOT / "scripts"))
     from eval_search import FROZEN, mode_ranker, read_queries, score
 
@@ -368,8 +371,8 @@ def test_the_frozen_queries_are_answered_as_well_as_when_they_were_measured(ship
     ranker = mode_ranker(shipped, open_semantic(shipped), "hybrid")
     scores = score(ranker, queries)
     assert len(queries) >= 200
-    assert np.mean([s.mrr for s in scores]) >= 0.93
-    assert np.mean([s.hit5 for s in scores]) >= 0.975
+    assert np.mean([s.mrr for s in scores]) >= 0.89
+    assert np.mean([s.hit5 for s in scores]) >= 0.96
     crosslingual = [s.mrr for s, query in zip(scores, queries, strict=True) if query.style == "crosslingual"]
     assert np.mean(crosslingual) >= 0.85
     for style in ("pinyin", "typo"):

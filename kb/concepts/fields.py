@@ -317,7 +317,10 @@ def alias() -> Kind:
         {
             "text": Field(TEXT, "the surface form", True),
             "status": Field(one_of(ALIAS_STATUS), "misnomer, deprecated, or narrower: a kind or part of the concept"),
-            "weak": Field(flag(), "true for an everyday word that means the concept only in company, or one of several; the name, too"),
+            "weak": Field(
+                flag(),
+                "true for an everyday word that means the concept only in company, or one of several; the name, too",
+            ),
         },
         Alias,
     )

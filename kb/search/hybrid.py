@@ -6,10 +6,11 @@ Both scores are standardized over all concepts before they are blended, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from kb.language.text import whole
+from kb.search import caution
 from kb.search.lexical import lexical_scores
 from kb.search.names import name_scores
 from kb.search.reading import Reading, read_query
@@ -32,8 +33,7 @@ NAME_WEIGHT = 2.0
 BATCH = 64
 """Queries that are encoded together."""
 WEAK = 0.25
-"""Below this nearness a hit that the query does not name is weak: so are 6 of 10 questions about other things, and 3
-to 8 of 100 about these. It only dims what is shown."""
+"""Below this nearness a hit that the query does not name is weak, where `kb.search.caution` does not know better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,8 @@ class Answer:
     hits: list[Hit]
     mode: Mode = "hybrid"
     served: Served = BY_WORDS
+    missing: tuple[str, ...] = ()
+    """Words of it that no text here has: any where nothing fits well, else such as look like a term."""
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -101,6 +103,7 @@ class Answer:
             "query": self.query,
             "read_as": self.reading.text,
             "weak": self.weak,
+            "missing": list(self.missing),
             "mode": self.mode,
             **self.served._asdict(),
             "hits": [hit.to_json() for hit in self.hits],
@@ -166,7 +169,12 @@ def search_all(
                 scores = blend_words(parts)
             else:
                 scores = _compare(side.index, vectors[i], reading.text, parts, exact, k)
-            yield Answer(query, reading, _hits(store, scores, parts, exact, k), mode, served)
+            hits = _hits(store, scores, parts, exact, k)
+            if side is not None and mode == "hybrid" and caution.knows(store, side.encoder):
+                hits = _judged(store, reading.text, hits, parts)
+            weak = all(hit.weak for hit in hits)
+            missing = caution.unknown_terms(store, reading.text, any_word=weak) if words and not exact else []
+            yield Answer(query, reading, hits, mode, served, tuple(missing))
 
 
 Parts = dict[str, dict[str, float]]
@@ -180,6 +188,23 @@ def _hits(store: Store, scores: Mapping[str, float], parts: Parts, exact: set[st
     return [_hit(rows[id], scores[id], parts, id in exact) for id in order]
 
 
+def _judged(store: Store, text: str, hits: list[Hit], parts: Parts) -> list[Hit]:
+    """The hits, all weak where the query has no answer here, and the first one else not."""
+    if not hits or hits[0].exact:
+        return hits
+    first, *others = hits
+    near = first.parts["semantic"]
+    seen = caution.signs(store, text, first.row.id, near, parts["lexical"], parts["name"])
+    if caution.has_answer(seen, chinese=is_chinese(text)):
+        return [replace(first, weak=False), *others]
+    return [replace(hit, weak=not hit.exact) for hit in hits]
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a query is compared as a Chinese one: it holds a 汉字."""
+    return any("\u3400" <= c <= "\u9fff" for c in text)
+
+
 def _hit(row: Row, score: float, tables: Parts, exact: bool) -> Hit:
     parts = {name: table[row.id] for name, table in tables.items() if row.id in table}
     near = parts["semantic"] >= WEAK if "semantic" in parts else "lexical" in parts
@@ -191,8 +216,7 @@ def _compare(index: Index, vector: Scores, text: str, parts: Parts, exact: set[s
     import numpy as np
 
     named = {*parts["lexical"], *parts["name"], *exact}
-    chinese = any("\u3400" <= c <= "\u9fff" for c in text)
-    found = index.find(vector, chinese=chinese, k=k, also=[index.position[id] for id in named])
+    found = index.find(vector, chinese=is_chinese(text), k=k, also=[index.position[id] for id in named])
     place = {id: int(np.searchsorted(found.concepts, index.position[id])) for id in named}
     blend = blend_all(parts, found, place, len(index.ids))
     best = np.argpartition(-blend, k)[:k].tolist() if k < len(blend) else range(len(blend))

@@ -149,6 +149,14 @@ class Store(Names):
                   WHERE lexical MATCH ? ORDER BY score DESC, id LIMIT ?"""
         return dict(self.query(sql, (match, limit)))
 
+    def usage(self, word: str, id: str) -> tuple[int, bool]:
+        """How many concepts use a word, and whether that of an id does."""
+        sql = """SELECT count(*), max(rowid = (SELECT place FROM card WHERE id = ?))
+                 FROM lexical WHERE lexical MATCH ?"""
+        quoted = '"' + word.replace('"', "") + '"'
+        count, there = self.query(sql, (id, quoted))[0]
+        return int(count), bool(there)
+
     def count(self, match: str, most: int) -> int:
         """How many concepts an FTS5 query matches, counted no further than `most`."""
         sql = "SELECT count(*) FROM (SELECT 1 FROM lexical WHERE lexical MATCH ? LIMIT ?)"

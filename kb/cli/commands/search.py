@@ -22,6 +22,8 @@ from kb.search.reading import Reading
 if TYPE_CHECKING:
     from kb.search.index import Notify
 
+NAMED = 3
+"""Words that stand in no text here, of which a search says so."""
 MODES = {"hybrid": "混合检索", "lexical": "词语检索", "semantic": "语义检索"}
 
 
@@ -160,13 +162,30 @@ def _show(session: Session, answer: Answer, explain: bool) -> None:
 
     if answer.reading.changed:
         session.note(f"read as: {answer.reading.text}", f"理解为：{answer.reading.text}", style="yellow")
-    if answer.weak:
-        asked = answer.query if len(answer.query) <= 60 else answer.query[:60] + "…"
-        session.note(f"nothing fits '{asked}' well", f"没有找到与“{asked}”很相符的概念", style="yellow")
+    _caution(session, answer)
     session.print(*render_hits(answer.hits, session.languages, session.console, explain=explain))
     model, device, runtime = answer.served
     by = [model, device or "", *[runtime or ""] * explain] if model else ["BM25"]
     session.note(", ".join([f"{answer.mode} search", *by]), "，".join([MODES[answer.mode], *by]))
+
+
+def _caution(session: Session, answer: Answer) -> None:
+    """Say that nothing fits, and which words stand in no text here."""
+    en = ", ".join(f"'{short(word, 30)}'" for word in answer.missing[:NAMED])
+    zh = "、".join(f"“{short(word, 30)}”" for word in answer.missing[:NAMED])
+    asked = short(answer.query, 61)
+    if answer.weak and answer.missing:
+        said = (
+            f"nothing fits '{asked}' well: no {en} here; nearest:",
+            f"没有找到与“{asked}”很相符的概念：这里没有{zh}；最接近的是：",
+        )
+    elif answer.weak:
+        said = f"nothing fits '{asked}' well", f"没有找到与“{asked}”很相符的概念"
+    elif answer.missing:
+        said = f"no {en} here; nearest:", f"这里没有{zh}；最接近的是："
+    else:
+        return
+    session.note(*said, style="yellow")
 
 
 def _advise(session: Session, answer: Answer, device: str) -> None:
