@@ -59,7 +59,7 @@ def seen(store: Store, side: Semantic, queries: Sequence[str]) -> list[tuple[boo
         return found
 
     original = caution.signs
-    caution.signs = look  # type: ignore[assignment]  # what the search asks for is noted
+    caution.signs = look  # type: ignore[assignment]  # it is one function for another, whose arguments it only passes on
     try:
         for query in queries:
             judged.append((False, None))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +61,9 @@ def test_each_language_has_its_rule(language: str, other: str, monkeypatch: pyte
 
 def test_the_rule_speaks_only_where_it_was_fitted() -> None:
     def said(size: int, name: str = BUNDLED) -> bool:
-        return knows(types.SimpleNamespace(size=lambda: size), types.SimpleNamespace(name=name))  # type: ignore[arg-type]
+        store: Any = types.SimpleNamespace(size=lambda: size)
+        encoder: Any = types.SimpleNamespace(name=name)
+        return knows(store, encoder)
 
     assert [said(size) for size in (99, 100, 20_000, 20_001)] == [False, True, True, False]
     assert not said(500, "another")
@@ -89,8 +93,11 @@ def shipped(shared_cache: Path) -> Store:
     return open_store([ROOT / "data" / "concepts.yaml"], shared_cache)
 
 
+Asked = Callable[[str, float], Answer]
+
+
 @pytest.fixture
-def judged(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> object:
+def judged(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
     """Answers of the sample, with a rule that goes by nearness to a word alone."""
     monkeypatch.setattr(caution, "SMALLEST", 1)
     side = open_semantic(store)
@@ -104,8 +111,8 @@ def judged(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> obj
 
 
 @pytest.mark.slow
-def test_all_hits_are_weak_without_an_answer_and_the_first_is_not_with_one(judged: object) -> None:
-    doubted, trusted = judged("bake a cake for eight", -1.0), judged("bake a cake for eight", 1.0)  # type: ignore[operator]
+def test_all_hits_are_weak_without_an_answer_and_the_first_is_not_with_one(judged: Asked) -> None:
+    doubted, trusted = judged("bake a cake for eight", -1.0), judged("bake a cake for eight", 1.0)
     assert doubted.weak
     assert all(hit.weak for hit in doubted)
     assert doubted.missing[:2] == ("bake", "cake")
@@ -113,7 +120,7 @@ def test_all_hits_are_weak_without_an_answer_and_the_first_is_not_with_one(judge
     assert not trusted[0].weak
     assert trusted.missing == ()
     assert doubted.to_json()["missing"] == list(doubted.missing)
-    named = judged("Dropout", -1.0)  # type: ignore[operator]
+    named = judged("Dropout", -1.0)
     assert not named.weak
     assert named.missing == ()
 

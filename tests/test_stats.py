@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import SAMPLE
@@ -15,8 +16,8 @@ from kb.errors import KbError
 from kb.language.text import Bilingual
 
 
-def concept(id: str, **more: object) -> Concept:
-    return Concept(id, "model", Bilingual(id, id), Bilingual("[[b|B]] is there.", "有 [[b|B]]。"), **more)  # type: ignore[arg-type]
+def concept(id: str, **more: Any) -> Concept:
+    return Concept(id, "model", Bilingual(id, id), Bilingual("[[b|B]] is there.", "有 [[b|B]]。"), **more)
 
 
 WORK = Source("T", "A", 2020, "https://example.org/1")
